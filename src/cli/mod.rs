@@ -1,0 +1,74 @@
+//! The `dignity` command.
+//!
+//! Exit status: 0 when every row of the input has its row in the output (bad rows are marked there),
+//! 1 when the run failed, 2 when the command line is wrong. A reader that closes the pipe early is
+//! no failure.
+
+mod models;
+mod score;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{classifier::Error, files::FileError, model::ModelError, policy::PolicyError};
+
+/// Scores text for dehumanizing language by protected category, on this machine.
+#[derive(Parser)]
+#[command(name = "dignity", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Score(score::Arguments),
+    Models(models::Arguments),
+}
+
+/// Runs the command with the process's arguments.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Score(arguments) => score::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            report(format_args!("dignity: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Classifier(#[from] Error),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{}: {source}", path.display())]
+    Policy { path: PathBuf, source: PolicyError },
+    #[error("{}: cannot be written: {source}", path.display())]
+    Create { path: PathBuf, source: io::Error },
+    #[error("the output cannot be written: {0}")]
+    Write(#[from] io::Error),
+    #[error("{0} (--strict: nothing more was scored)")]
+    Strict(String),
+}
+
+/// Writes a line to standard error; that nobody can read it is no reason to fail.
+fn report(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,7 @@
+//! The `dignity` command; see [`dignity::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dignity::cli::main()
+}

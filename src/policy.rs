@@ -1,0 +1,346 @@
+//! From scores to a decision: a versioned [`Policy`] of thresholds gives a [`Verdict`].
+
+use std::{collections::BTreeMap, fmt, fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{digest::Digest, scores::Scores, taxonomy::Category};
+
+/// The policy format that this version of dignity reads.
+const FORMAT: u32 = 1;
+
+/// Thresholds that turn [`Scores`] into a [`Verdict`], read from TOML.
+///
+/// ```toml
+/// format = 1                # of this file
+/// name = "balanced"
+/// version = "2026-11-22"
+/// model = "dignity-small-en"   # whose scores the thresholds were chosen on
+///
+/// [flag]
+/// dehumanization = 0.7      # flag at this probability or above
+/// chosen = "how this was chosen"
+///
+/// [review]
+/// dehumanization = 0.3      # at this or above, a person should look
+///
+/// [because]
+/// default = 0.4             # a category at this or above is named as a cause
+/// [because.categories]
+/// caste = 0.3               # its own threshold, in place of the default
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    file: PolicyFile,
+    digest: Digest,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    format: u32,
+    name: String,
+    version: String,
+    model: String,
+    flag: Level,
+    review: Level,
+    because: Because,
+}
+
+/// A decision's threshold.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// The decision is taken at this probability of dehumanization or above.
+    pub dehumanization: f32,
+    /// How the threshold was chosen: on which data, by which rule, with what result.
+    #[serde(default)]
+    pub chosen: String,
+}
+
+/// Which categories are named as the cause of a decision.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Because {
+    default: f32,
+    #[serde(default)]
+    categories: BTreeMap<Category, f32>,
+    #[serde(default)]
+    #[allow(dead_code, reason = "part of the format, for the reader of the file")]
+    chosen: String,
+}
+
+/// What to do about a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Nothing to do.
+    Allow,
+    /// A person should look at it.
+    Review,
+    /// It breaks the policy with the certainty that the policy asks for.
+    Flag,
+}
+
+impl Decision {
+    /// The stable snake_case name, as serialized.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Review => "review",
+            Self::Flag => "flag",
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A decision and the categories that caused it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What to do about the text.
+    pub decision: Decision,
+    /// The categories that caused the decision, most probable first. Empty for
+    /// [`Decision::Allow`]; otherwise never empty: where no category reaches its own threshold, the
+    /// most probable one is named.
+    pub because: Vec<Category>,
+}
+
+impl Policy {
+    /// Reads a policy from its TOML text.
+    ///
+    /// # Errors
+    /// When the text is not TOML, has unknown or missing fields, is of another format version, or
+    /// has a threshold outside `[0, 1]` or a review threshold above the flag threshold.
+    pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
+        let file: PolicyFile = toml::from_str(text).map_err(Box::new)?;
+        file.check()?;
+        Ok(Self { file, digest: Digest::of(text.as_bytes()) })
+    }
+
+    /// Reads a policy from a TOML file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and as [`Policy::from_toml`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
+        Self::from_toml(&fs::read_to_string(path)?)
+    }
+
+    /// The policy's name.
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// The policy's own version, as its author wrote it.
+    pub fn version(&self) -> &str {
+        &self.file.version
+    }
+
+    /// The name of the model whose scores the thresholds were chosen on.
+    pub fn model(&self) -> &str {
+        &self.file.model
+    }
+
+    /// SHA-256 of the policy's text.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// When a text is flagged.
+    pub fn flag(&self) -> &Level {
+        &self.file.flag
+    }
+
+    /// When a person should look.
+    pub fn review(&self) -> &Level {
+        &self.file.review
+    }
+
+    /// The probability at which `category` is named as a cause.
+    pub fn because(&self, category: Category) -> f32 {
+        let because = &self.file.because;
+        because.categories.get(&category).copied().unwrap_or(because.default)
+    }
+
+    /// Decides about a text. Thresholds are inclusive. A text without content is allowed.
+    pub fn verdict(&self, scores: &Scores) -> Verdict {
+        let decision = match scores.dehumanization() {
+            _ if scores.unscored.is_some() => Decision::Allow,
+            p if p >= self.file.flag.dehumanization => Decision::Flag,
+            p if p >= self.file.review.dehumanization => Decision::Review,
+            _ => Decision::Allow,
+        };
+        let because = match decision {
+            Decision::Allow => Vec::new(),
+            Decision::Review | Decision::Flag => self.causes(scores),
+        };
+        Verdict { decision, because }
+    }
+
+    fn causes(&self, scores: &Scores) -> Vec<Category> {
+        let mut categories = Category::ALL;
+        // A stable sort: equal probabilities keep the order of `Category::ALL`.
+        categories.sort_by(|a, b| scores.category(*b).total_cmp(&scores.category(*a)));
+        let mut causes: Vec<_> = categories
+            .into_iter()
+            .filter(|&category| scores.category(category) >= self.because(category))
+            .collect();
+        if causes.is_empty() {
+            causes.push(categories[0]);
+        }
+        causes
+    }
+}
+
+impl PolicyFile {
+    fn check(&self) -> Result<(), PolicyError> {
+        if self.format != FORMAT {
+            return Err(PolicyError::Format { found: self.format });
+        }
+        let thresholds = [
+            ("flag.dehumanization".to_owned(), self.flag.dehumanization),
+            ("review.dehumanization".to_owned(), self.review.dehumanization),
+            ("because.default".to_owned(), self.because.default),
+        ];
+        let overrides =
+            self.because.categories.iter().map(|(category, &threshold)| {
+                (format!("because.categories.{category}"), threshold)
+            });
+        for (field, value) in thresholds.into_iter().chain(overrides) {
+            // Written so that NaN, which TOML can spell, is refused too.
+            if !(0.0..=1.0).contains(&value) {
+                return Err(PolicyError::Threshold { field, value });
+            }
+        }
+        if self.review.dehumanization > self.flag.dehumanization {
+            return Err(PolicyError::Order {
+                review: self.review.dehumanization,
+                flag: self.flag.dehumanization,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Why a policy could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The file could not be read.
+    #[error("the policy file could not be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// The text is not TOML of the documented form.
+    #[error("the policy is not of the documented form: {0}")]
+    Toml(#[from] Box<toml::de::Error>),
+    /// The policy is of a format that this version does not know.
+    #[error("the policy has format {found}; this version of dignity reads format {FORMAT}")]
+    Format {
+        /// The `format` field.
+        found: u32,
+    },
+    /// A threshold is not a probability.
+    #[error("the policy's {field} is {value}; a threshold is a probability between 0 and 1")]
+    Threshold {
+        /// The field's name in the file.
+        field: String,
+        /// Its value.
+        value: f32,
+    },
+    /// A text would be flagged before it is reviewed.
+    #[error("the policy's review threshold {review} is above its flag threshold {flag}; lower it")]
+    Order {
+        /// The `review.dehumanization` field.
+        review: f32,
+        /// The `flag.dehumanization` field.
+        flag: f32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scores::{Probabilities, Unscored, WindowScores};
+
+    const POLICY: &str = r#"
+        format = 1
+        name = "test"
+        version = "1"
+        model = "tiny"
+        [flag]
+        dehumanization = 0.75
+        [review]
+        dehumanization = 0.25
+        [because]
+        default = 0.5
+        [because.categories]
+        caste = 0.125
+    "#;
+
+    fn scores(dehumanization: f32, categories: &[(Category, f32)]) -> Scores {
+        let mut probabilities = Probabilities { dehumanization, ..Probabilities::default() };
+        for &(category, probability) in categories {
+            probabilities.categories[category] = probability;
+        }
+        Scores::from_windows(vec![WindowScores { bytes: 0..1, probabilities }])
+    }
+
+    #[test]
+    fn thresholds_are_inclusive_and_the_next_number_below_is_not() {
+        let policy = Policy::from_toml(POLICY).unwrap();
+        let decision = |p: f32| policy.verdict(&scores(p, &[])).decision;
+        assert_eq!(decision(0.75), Decision::Flag);
+        assert_eq!(decision(0.75_f32.next_down()), Decision::Review);
+        assert_eq!(decision(0.25), Decision::Review);
+        assert_eq!(decision(0.25_f32.next_down()), Decision::Allow);
+        assert_eq!(decision(0.0), Decision::Allow);
+        assert_eq!(decision(1.0), Decision::Flag);
+    }
+
+    #[test]
+    fn causes_are_the_categories_over_their_thresholds_or_the_most_probable() {
+        let policy = Policy::from_toml(POLICY).unwrap();
+        let because = |s: &Scores| policy.verdict(s).because;
+        let two = scores(0.9, &[(Category::Caste, 0.125), (Category::Race, 0.5)]);
+        assert_eq!(because(&two), [Category::Race, Category::Caste]);
+        let none_reaches = scores(0.9, &[(Category::Age, 0.4), (Category::Race, 0.3)]);
+        assert_eq!(because(&none_reaches), [Category::Age]);
+        let allowed = scores(0.1, &[(Category::Race, 0.9)]);
+        assert!(because(&allowed).is_empty());
+    }
+
+    #[test]
+    fn a_text_without_content_is_allowed_even_where_everything_is_flagged() {
+        let all = POLICY.replace("0.75", "0.0").replace("0.25", "0.0");
+        let policy = Policy::from_toml(&all).unwrap();
+        assert_eq!(policy.verdict(&scores(0.0, &[])).decision, Decision::Flag);
+        let blank = Scores::unscored(Unscored::Blank);
+        assert_eq!(policy.verdict(&blank).decision, Decision::Allow);
+    }
+
+    #[test]
+    fn bad_policies_are_refused_by_name_of_the_fault() {
+        let error = |from: &str, to: &str| {
+            assert!(POLICY.contains(from));
+            Policy::from_toml(&POLICY.replace(from, to)).unwrap_err().to_string()
+        };
+        assert!(error("format = 1", "format = 2").contains("format 2"));
+        assert!(error("0.75", "1.5").contains("flag.dehumanization is 1.5"));
+        assert!(error("0.75", "nan").contains("flag.dehumanization is NaN"));
+        assert!(error("0.125", "-0.1").contains("because.categories.caste is -0.1"));
+        assert!(error("0.25", "0.8").contains("review threshold 0.8 is above"));
+        assert!(error("caste = 0.125", "casts = 0.125").contains("casts"));
+        assert!(error("version = \"1\"", "").contains("version"));
+        assert!(error("[review]", "[revue]").contains("revue"));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_text() {
+        let policy = Policy::from_toml(POLICY).unwrap();
+        let other = Policy::from_toml(&POLICY.replace("\"test\"", "\"other\"")).unwrap();
+        assert_ne!(policy.digest(), other.digest());
+    }
+}

@@ -1,0 +1,200 @@
+//! What the classifier says of one text.
+
+use std::{fmt, ops::Range};
+
+use enum_map::EnumMap;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::taxonomy::{Category, Way};
+
+/// Calibrated probabilities, each in `[0, 1]`: of a whole text or of one window of it.
+///
+/// They are independent of one another (a sigmoid each, no softmax): a text may dehumanize on
+/// account of several categories and in several ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Probabilities {
+    /// That the text, in its author's voice, dehumanizes people on account of a protected category.
+    pub dehumanization: f32,
+    /// That the text attacks a protected group in any manner (auxiliary).
+    pub hate: f32,
+    /// That it dehumanizes on account of this category.
+    pub categories: EnumMap<Category, f32>,
+    /// That it dehumanizes in this way.
+    pub ways: EnumMap<Way, f32>,
+}
+
+impl Probabilities {
+    /// The larger of the two, label by label.
+    fn max(&self, other: &Self) -> Self {
+        Self {
+            dehumanization: self.dehumanization.max(other.dehumanization),
+            hate: self.hate.max(other.hate),
+            categories: EnumMap::from_fn(|c| self.categories[c].max(other.categories[c])),
+            ways: EnumMap::from_fn(|w| self.ways[w].max(other.ways[w])),
+        }
+    }
+}
+
+/// The scores of one window of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowScores {
+    /// The bytes of the original text that the window covers, on character boundaries.
+    pub bytes: Range<usize>,
+    /// The window's own probabilities.
+    pub probabilities: Probabilities,
+}
+
+/// Why a text has no scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unscored {
+    /// The text has no bytes.
+    Empty,
+    /// The text is white space only.
+    Blank,
+    /// The tokenizer drops every character of the text (control characters, for instance).
+    NoTokens,
+}
+
+impl fmt::Display for Unscored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the text is empty",
+            Self::Blank => "the text is blank",
+            Self::NoTokens => "the text has no character that the model reads",
+        })
+    }
+}
+
+/// The scores of one text.
+///
+/// A text of any length is scored whole, in one window or several: nothing is cut off. A text's
+/// probability for a label is the **largest** of its windows': one dehumanizing sentence makes a
+/// page dehumanizing, however harmless the rest, where a mean would dilute it. The price is that a
+/// long harmless text has more chances of a false alarm than a short one; [`Scores::windows`] tells
+/// where the score comes from.
+///
+/// Serializes to the object that output rows carry: `dehumanization`, `hate`, `categories`, `ways`
+/// and `windows` (their count), numbers with at most six decimals; or `{"error": "…"}` for a text
+/// that could not be scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// The text's probabilities; all zero for a text without content.
+    pub probabilities: Probabilities,
+    /// Every window's scores, in text order; none for a text without content.
+    pub windows: Vec<WindowScores>,
+    /// Set where there was nothing to score.
+    pub unscored: Option<Unscored>,
+}
+
+impl Scores {
+    /// Joins the scores of a text's windows, label by label, by their maximum.
+    ///
+    /// `windows` must not be empty: a text without windows is [`Scores::unscored`].
+    pub(crate) fn from_windows(windows: Vec<WindowScores>) -> Self {
+        debug_assert!(!windows.is_empty());
+        let probabilities =
+            windows.iter().fold(Probabilities::default(), |all, w| all.max(&w.probabilities));
+        Self { probabilities, windows, unscored: None }
+    }
+
+    /// The mark of a text without content.
+    pub(crate) fn unscored(reason: Unscored) -> Self {
+        Self {
+            probabilities: Probabilities::default(),
+            windows: Vec::new(),
+            unscored: Some(reason),
+        }
+    }
+
+    /// Probability that the text, in its author's voice, dehumanizes people on account of a
+    /// protected category.
+    pub fn dehumanization(&self) -> f32 {
+        self.probabilities.dehumanization
+    }
+
+    /// Probability that the text attacks a protected group in any manner.
+    pub fn hate(&self) -> f32 {
+        self.probabilities.hate
+    }
+
+    /// Probability that the text dehumanizes on account of `category`.
+    pub fn category(&self, category: Category) -> f32 {
+        self.probabilities.categories[category]
+    }
+
+    /// Probability that the text dehumanizes in this `way`.
+    pub fn way(&self, way: Way) -> f32 {
+        self.probabilities.ways[way]
+    }
+}
+
+impl Scores {
+    /// The entries that stand before those of a verdict.
+    pub(crate) fn serialize_probabilities<M: SerializeMap>(
+        &self,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
+        let Probabilities { dehumanization, hate, categories, ways } = self.probabilities;
+        map.serialize_entry("dehumanization", &six_decimals(dehumanization))?;
+        map.serialize_entry("hate", &six_decimals(hate))?;
+        map.serialize_entry("categories", &categories.map(|_, p| six_decimals(p)))?;
+        map.serialize_entry("ways", &ways.map(|_, p| six_decimals(p)))
+    }
+}
+
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(reason) = self.unscored {
+            map.serialize_entry("error", &reason.to_string())?;
+        } else {
+            self.serialize_probabilities(&mut map)?;
+            map.serialize_entry("windows", &self.windows.len())?;
+        }
+        map.end()
+    }
+}
+
+/// A probability as outputs print it: rounded to six decimals.
+pub(crate) fn six_decimals(probability: f32) -> f64 {
+    (f64::from(probability) * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(bytes: Range<usize>, dehumanization: f32, animal: f32) -> WindowScores {
+        let mut probabilities = Probabilities { dehumanization, ..Probabilities::default() };
+        probabilities.ways[Way::Animal] = animal;
+        WindowScores { bytes, probabilities }
+    }
+
+    #[test]
+    fn windows_join_by_the_maximum_of_each_label() {
+        let scores = Scores::from_windows(vec![window(0..10, 0.9, 0.1), window(5..15, 0.2, 0.8)]);
+        assert_eq!(scores.dehumanization(), 0.9);
+        assert_eq!(scores.way(Way::Animal), 0.8);
+        assert_eq!(scores.way(Way::DiseaseOrFilth), 0.0);
+        assert_eq!(scores.windows[1].bytes, 5..15);
+    }
+
+    #[test]
+    fn serializes_in_the_documented_form() {
+        let scores = Scores::from_windows(vec![window(0..3, 0.123_456_78, 1.0)]);
+        let json = serde_json::to_string(&scores).unwrap();
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"dehumanization":0.123457,"hate":0.0,"categories":{"religion":0.0,"caste":0.0,"#,
+                r#""age":0.0,"disability":0.0,"serious_disease":0.0,"national_origin":0.0,"#,
+                r#""race":0.0,"ethnicity":0.0,"gender":0.0,"sexual_orientation":0.0},"#,
+                r#""ways":{"animal":1.0,"disease_or_filth":0.0,"object_or_machine":0.0,"#,
+                r#""monster_or_subhuman":0.0,"denial_of_mind_or_worth":0.0},"windows":1}"#
+            )
+        );
+        let blank = serde_json::to_string(&Scores::unscored(Unscored::Blank)).unwrap();
+        assert_eq!(blank, r#"{"error":"the text is blank"}"#);
+    }
+}

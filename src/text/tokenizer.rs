@@ -1,0 +1,158 @@
+//! Text to tokens.
+
+use std::ops::Range;
+
+/// Texts longer than this are tokenized in pieces, so that the tokenizer's own working memory (some
+/// hundred bytes a token) stays bounded whatever the length of a text.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The tokens of one text, without the special tokens that frame a window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    /// Vocabulary ids.
+    pub(crate) ids: Vec<u32>,
+    /// For each token, the bytes of the original text that it stands for.
+    pub(crate) offsets: Vec<(usize, usize)>,
+}
+
+/// A tokenizer as its `tokenizer.json` describes it, less truncation and padding, which are the
+/// business of windows and batches.
+pub(crate) struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    pub(crate) fn from_bytes(json: &[u8]) -> Result<Self, TokenizerError> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(TokenizerError::Load)?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(TokenizerError::Load)?;
+        // Whoever writes "[SEP]" in a post must not get the separator's meaning.
+        inner.set_encode_special_tokens(true);
+        let framed = inner.encode("a", true).map_err(TokenizerError::Load)?;
+        let special = framed.get_special_tokens_mask();
+        let leading = special.iter().take_while(|&&mask| mask == 1).count();
+        let trailing = special.iter().rev().take_while(|&&mask| mask == 1).count();
+        let ids = framed.get_ids();
+        if leading + trailing >= ids.len() {
+            return Err(TokenizerError::NoLetters);
+        }
+        let (prefix, suffix) = (ids[..leading].to_vec(), ids[ids.len() - trailing..].to_vec());
+        Ok(Self { inner, prefix, suffix })
+    }
+
+    /// The number of ids, special tokens included.
+    pub(crate) fn vocabulary_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// How many special tokens frame a window.
+    pub(crate) fn special_tokens(&self) -> usize {
+        self.prefix.len() + self.suffix.len()
+    }
+
+    /// The ids that the model reads for the given tokens: special tokens around `content`.
+    pub(crate) fn frame<'a>(&'a self, content: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
+        self.prefix.iter().chain(content).chain(&self.suffix).copied()
+    }
+
+    /// Tokenizes a whole text, of any length.
+    pub(crate) fn tokenize(&self, text: &str) -> Result<Tokens, TokenizerError> {
+        let mut tokens = Tokens::default();
+        for piece in pieces(text, PIECE_BYTES) {
+            let encoding =
+                self.inner.encode(&text[piece.clone()], false).map_err(TokenizerError::Encode)?;
+            tokens.ids.extend_from_slice(encoding.get_ids());
+            let offsets = encoding.get_offsets().iter();
+            tokens.offsets.extend(offsets.map(|&(a, b)| (a + piece.start, b + piece.start)));
+        }
+        Ok(tokens)
+    }
+}
+
+/// Cuts `text` before white space into pieces of at least `size` bytes (but for the last).
+///
+/// Tokenizers split at white space before anything else, so the tokens of the pieces are those of
+/// the whole; a text without white space is one piece.
+fn pieces(text: &str, size: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        if start >= text.len() {
+            return None;
+        }
+        let from = text.len().min(text.ceil_char_boundary(start + size));
+        let end = text[from..].find(char::is_whitespace).map_or(text.len(), |found| from + found);
+        let piece = start..end;
+        start = end;
+        Some(piece)
+    })
+}
+
+/// Why a tokenizer could not be read or could not read a text.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// `tokenizer.json` is not of the form that the `tokenizers` crate reads.
+    #[error("tokenizer.json could not be read: {0}")]
+    Load(#[source] tokenizers::Error),
+    /// The tokenizer turns the letter "a" into special tokens only.
+    #[error("tokenizer.json has no token for the letter \"a\"; is it a tokenizer for text?")]
+    NoLetters,
+    /// A text could not be tokenized.
+    #[error("the text could not be tokenized: {0}")]
+    Encode(#[source] tokenizers::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tiny() -> Tokenizer {
+        Tokenizer::from_bytes(include_bytes!("../../tests/fixtures/tiny-bert/tokenizer.json"))
+            .unwrap()
+    }
+
+    #[test]
+    fn pieces_cover_the_text_and_cut_at_white_space_only() {
+        let text = "ab cd\u{3000}éé f  ";
+        for size in 1..=text.len() + 1 {
+            let all: Vec<_> = pieces(text, size).collect();
+            let joined: String = all.iter().map(|piece| &text[piece.clone()]).collect();
+            assert_eq!(joined, text);
+            for piece in &all[1..] {
+                assert!(text[piece.start..].starts_with(char::is_whitespace));
+            }
+        }
+        assert_eq!(pieces("", 4).count(), 0);
+        assert_eq!(pieces("longwordwithoutspace", 4).collect::<Vec<_>>(), vec![0..20]);
+    }
+
+    #[test]
+    fn a_text_of_many_pieces_has_the_tokens_of_the_whole() {
+        let tokenizer = tiny();
+        let text = "Ünder the bridge, 42 caf\u{e9}s \u{2014} go! ".repeat(4_000);
+        assert!(text.len() > 2 * PIECE_BYTES);
+        let whole = tokenizer.inner.encode(text.as_str(), false).unwrap();
+        let tokens = tokenizer.tokenize(&text).unwrap();
+        assert_eq!(tokens.ids, whole.get_ids());
+        assert_eq!(tokens.offsets, whole.get_offsets());
+    }
+
+    #[test]
+    fn special_tokens_frame_a_window_and_cannot_be_written() {
+        let tokenizer = tiny();
+        assert_eq!(tokenizer.special_tokens(), 2);
+        let framed: Vec<_> = tokenizer.frame(&[7]).collect();
+        assert_eq!(framed.len(), 3);
+        assert_eq!(framed[1], 7);
+        let written = tokenizer.tokenize("a [SEP] b [CLS]").unwrap();
+        assert!(!written.ids.contains(&framed[0]) && !written.ids.contains(&framed[2]));
+    }
+
+    #[test]
+    fn rubbish_is_refused() {
+        assert!(matches!(Tokenizer::from_bytes(b"{}"), Err(TokenizerError::Load(_))));
+    }
+}

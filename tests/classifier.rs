@@ -1,0 +1,191 @@
+//! The classifier as a library user sees it, on a tiny model whose windows hold 14 tokens.
+
+use std::{num::NonZeroUsize, sync::LazyLock, thread};
+
+use dignity::{Category, Classifier, Device, Scores, Unscored, Way};
+use proptest::prelude::*;
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
+
+/// Two probabilities count as the same when they differ by less.
+const ROUNDING: f32 = 1e-5;
+
+fn tiny(threads: usize, max_batch_tokens: usize) -> Classifier {
+    Classifier::builder()
+        .model(TINY)
+        .threads(threads)
+        .max_batch_tokens(max_batch_tokens)
+        .build()
+        .unwrap()
+}
+
+/// Every window is computed alone, by one thread.
+static ALONE: LazyLock<Classifier> = LazyLock::new(|| tiny(1, 1));
+/// Large batches on several threads.
+static TOGETHER: LazyLock<Classifier> = LazyLock::new(|| tiny(3, 4_096));
+
+fn numbers(scores: &Scores) -> Vec<f32> {
+    let windows = scores.windows.iter().map(|window| &window.probabilities);
+    std::iter::once(&scores.probabilities)
+        .chain(windows)
+        .flat_map(|p| {
+            let categories = Category::ALL.map(|category| p.categories[category]);
+            let ways = Way::ALL.map(|way| p.ways[way]);
+            [&[p.dehumanization, p.hate], &categories[..], &ways[..]].concat()
+        })
+        .collect()
+}
+
+fn assert_same(one: &Scores, other: &Scores) {
+    assert_eq!(one.unscored, other.unscored);
+    let bytes = |scores: &Scores| -> Vec<_> {
+        scores.windows.iter().map(|window| window.bytes.clone()).collect()
+    };
+    assert_eq!(bytes(one), bytes(other));
+    for (a, b) in numbers(one).into_iter().zip(numbers(other)) {
+        assert!((a - b).abs() < ROUNDING, "{a} and {b}");
+    }
+}
+
+/// Empty, blank, short, long, duplicate and odd texts.
+fn odd_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just(" \t\u{3000}\n".to_owned()),
+        Just("\u{0}\u{1}\u{200b}".to_owned()),
+        Just("The same text again.".to_owned()),
+        "[a-z ,.!]{1,40}",
+        "\\PC{0,60}",
+        any::<String>(),
+        ("[a-zA-Zé한👩🏽‍🦽 ]{5,20}", 1_usize..120).prop_map(|(part, times)| part.repeat(times)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn scores_depend_on_the_text_alone(
+        texts in prop::collection::vec(odd_text(), 0..24), rotation in 0_usize..24,
+    ) {
+        let together = TOGETHER.score(&texts).unwrap();
+        prop_assert_eq!(together.len(), texts.len());
+        for (text, scores) in texts.iter().zip(&together) {
+            assert_same(scores, &ALONE.score(&[text]).unwrap()[0]);
+        }
+        let mut rotated = texts.clone();
+        rotated.rotate_left(rotation.min(texts.len()));
+        let mut again = TOGETHER.score(&rotated).unwrap();
+        again.rotate_right(rotation.min(texts.len()));
+        for (scores, again) in together.iter().zip(&again) {
+            assert_same(scores, again);
+        }
+    }
+
+    #[test]
+    fn every_score_is_a_probability_and_every_window_a_part_of_the_text(text in odd_text()) {
+        let scores = TOGETHER.score(&[&text]).unwrap().remove(0);
+        prop_assert_eq!(scores.windows.is_empty(), scores.unscored.is_some());
+        for number in numbers(&scores) {
+            prop_assert!((0.0..=1.0).contains(&number));
+        }
+        for window in &scores.windows {
+            prop_assert!(text.get(window.bytes.clone()).is_some_and(|part| !part.is_empty()));
+        }
+        for pair in scores.windows.windows(2) {
+            prop_assert!(pair[0].bytes.start < pair[1].bytes.start);
+            prop_assert!(pair[0].bytes.end > pair[1].bytes.start, "windows overlap");
+        }
+        let highest = scores.windows.iter().map(|w| w.probabilities.dehumanization);
+        prop_assert_eq!(scores.dehumanization(), highest.fold(0.0, f32::max));
+    }
+}
+
+#[test]
+fn texts_without_content_are_marked_in_their_place() {
+    let scores = TOGETHER.score(&["", "a", " \n\u{3000}", "b", "\u{1}\u{2}"]).unwrap();
+    let marks: Vec<_> = scores.iter().map(|scores| scores.unscored).collect();
+    let (empty, blank, none) = (Unscored::Empty, Unscored::Blank, Unscored::NoTokens);
+    assert_eq!(marks, [Some(empty), None, Some(blank), None, Some(none)]);
+    assert!(TOGETHER.score::<&str>(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn texts_are_told_apart() {
+    // Would fail if scores were mixed up, or constant.
+    let scores = TOGETHER.score(&["alpha", "beta gamma", "delta, epsilon! zeta?"]).unwrap();
+    let numbers: Vec<_> = scores.iter().map(numbers).collect();
+    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+        let difference = numbers[a].iter().zip(&numbers[b]).map(|(x, y)| (x - y).abs());
+        assert!(difference.fold(0.0, f32::max) > 100.0 * ROUNDING);
+    }
+}
+
+#[test]
+fn a_long_text_is_scored_to_its_end() {
+    let page = "The committee met again and read the minutes. ".repeat(200);
+    let with_end = format!("{page}qqq zzz xxx!");
+    let scores = TOGETHER.score(&[&page, &with_end]).unwrap();
+    let last = |scores: &Scores| scores.windows.last().unwrap().clone();
+    assert!(scores[0].windows.len() > 100);
+    assert_eq!(last(&scores[0]).bytes.end, page.trim_end().len());
+    assert_eq!(last(&scores[1]).bytes.end, with_end.len());
+    assert_ne!(last(&scores[0]).probabilities, last(&scores[1]).probabilities);
+}
+
+#[test]
+fn a_stream_gives_every_item_back_in_order_with_the_scores_of_its_text() {
+    // More than one intake of the stream, with a large text in between.
+    let texts: Vec<String> = (0..1_300)
+        .map(|n| if n == 700 { "word ".repeat(3_000) } else { format!("text {n}") })
+        .collect();
+    let streamed: Vec<_> = TOGETHER.stream(&texts).map(Result::unwrap).collect();
+    assert_eq!(streamed.len(), texts.len());
+    for (at, (text, scores)) in streamed.iter().enumerate() {
+        assert_eq!(*text, &texts[at]);
+        if at % 97 == 0 {
+            assert_same(scores, &ALONE.score(&[text]).unwrap()[0]);
+        }
+    }
+    assert_eq!(TOGETHER.stream(Vec::<String>::new()).count(), 0);
+}
+
+#[test]
+fn a_stream_takes_no_more_than_it_needs() {
+    let taken = std::cell::Cell::new(0);
+    let endless = (0_u64..).inspect(|_| taken.set(taken.get() + 1)).map(|n| n.to_string());
+    assert_eq!(TOGETHER.stream(endless).take(10).count(), 10);
+    assert!(taken.get() < 10_000, "{} texts were taken in for ten", taken.get());
+}
+
+#[test]
+fn one_classifier_serves_many_threads() {
+    let texts = ["one", "two words", "and three words"];
+    let alone = ALONE.score(&texts).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for (a, b) in TOGETHER.score(&texts).unwrap().iter().zip(&alone) {
+                    assert_same(a, b);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn options_are_taken_and_bad_ones_told() {
+    assert_eq!(TOGETHER.threads(), 3);
+    let default = Classifier::builder().model(TINY).build().unwrap();
+    assert_eq!(default.threads(), thread::available_parallelism().map_or(1, NonZeroUsize::get));
+    assert_eq!(default.device(), Device::Cpu);
+    assert_eq!(default.model_name(), "tiny-bert");
+    let missing = Classifier::builder().model("no/such/place").build().unwrap_err().to_string();
+    assert!(missing.contains("dignity.json") && missing.contains("no/such/place"), "{missing}");
+    #[cfg(not(feature = "cuda"))]
+    {
+        let device = Device::Cuda(0);
+        let error = Classifier::builder().model(TINY).device(device).build().unwrap_err();
+        assert!(error.to_string().contains("--features cuda"), "{error}");
+    }
+}

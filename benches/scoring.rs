@@ -75,6 +75,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         tokens as f64 / TEXTS as f64,
     );
 
+    let mut rng = fastrand::Rng::with_seed(8);
+    let singles: Vec<_> = [8, 32, 128].map(|tokens| (tokens, [text(&mut rng, tokens)])).into();
+
     let mut cases = Vec::new();
     let mut case = |name: String, texts, tokens, run: Box<dyn Fn() -> _>| {
         cases.push(Case { name, texts, tokens, run, times: Vec::new() });
@@ -100,8 +103,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             Box::new(move || classifier.score(posts).map(|scores| drop(black_box(scores)))),
         );
     }
-    let mut rng = fastrand::Rng::with_seed(8);
-    let singles: Vec<_> = [8, 32, 128].map(|tokens| (tokens, [text(&mut rng, tokens)])).into();
     for (tokens, single) in &singles {
         let standard = &standard;
         case(

@@ -104,7 +104,7 @@ impl Classifier {
         // The plan holds every window exactly once, so `flatten` drops nothing.
         let mut scores = scores.into_iter().flatten();
         let texts = tokenized.texts.iter().map(|text| match text.unscored {
-            Some(reason) => Scores::unscored(reason),
+            Some(reason) => Scores::without_content(reason),
             None => Scores::from_windows(scores.by_ref().take(text.windows.len()).collect()),
         });
         Ok(texts.collect())

@@ -317,7 +317,7 @@ mod tests {
         let all = POLICY.replace("0.75", "0.0").replace("0.25", "0.0");
         let policy = Policy::from_toml(&all).unwrap();
         assert_eq!(policy.verdict(&scores(0.0, &[])).decision, Decision::Flag);
-        let blank = Scores::unscored(Unscored::Blank);
+        let blank = Scores::without_content(Unscored::Blank);
         assert_eq!(policy.verdict(&blank).decision, Decision::Allow);
     }
 

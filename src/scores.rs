@@ -99,7 +99,7 @@ impl Scores {
     }
 
     /// The mark of a text without content.
-    pub(crate) fn unscored(reason: Unscored) -> Self {
+    pub(crate) fn without_content(reason: Unscored) -> Self {
         Self {
             probabilities: Probabilities::default(),
             windows: Vec::new(),
@@ -194,7 +194,7 @@ mod tests {
                 r#""monster_or_subhuman":0.0,"denial_of_mind_or_worth":0.0},"windows":1}"#
             )
         );
-        let blank = serde_json::to_string(&Scores::unscored(Unscored::Blank)).unwrap();
+        let blank = serde_json::to_string(&Scores::without_content(Unscored::Blank)).unwrap();
         assert_eq!(blank, r#"{"error":"the text is blank"}"#);
     }
 }

@@ -1,5 +1,7 @@
 //! The classifier as a library user sees it, on a tiny model whose windows hold 14 tokens.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by panicking")]
+
 use std::{num::NonZeroUsize, sync::LazyLock, thread};
 
 use dignity::{Category, Classifier, Device, Scores, Unscored, Way};

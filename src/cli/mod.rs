@@ -27,7 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Score(score::Arguments),
+    Score(Box<score::Arguments>),
     Models(models::Arguments),
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Output {
 
 enum Writer {
     Jsonl(BufWriter<Sink>),
-    Csv(CsvWriter<Sink>),
+    Csv(Box<CsvWriter<Sink>>),
 }
 
 enum Sink {
@@ -61,7 +61,7 @@ impl Output {
         };
         let writer = match format {
             OutputFormat::Jsonl => Writer::Jsonl(BufWriter::with_capacity(1 << 16, sink)),
-            OutputFormat::Csv => Writer::Csv(CsvWriter::new(sink)),
+            OutputFormat::Csv => Writer::Csv(Box::new(CsvWriter::new(sink))),
         };
         Ok(Self { writer, left_out: BTreeSet::new() })
     }

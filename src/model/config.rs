@@ -48,7 +48,9 @@ impl BertConfig {
         {
             return unsupported("position_embedding_type", kind);
         }
-        if config.num_attention_heads == 0 || config.hidden_size % config.num_attention_heads != 0 {
+        if config.num_attention_heads == 0
+            || !config.hidden_size.is_multiple_of(config.num_attention_heads)
+        {
             return Err(ConfigError::Heads {
                 hidden_size: config.hidden_size,
                 heads: config.num_attention_heads,

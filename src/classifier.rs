@@ -131,7 +131,12 @@ impl Classifier {
     where
         I: IntoIterator<Item: AsRef<str> + Sync>,
     {
-        Stream { classifier: self, texts: texts.into_iter(), scored: Vec::new().into_iter() }
+        Stream {
+            classifier: self,
+            texts: texts.into_iter(),
+            scored: Vec::new().into_iter(),
+            failed: false,
+        }
     }
 
     /// The policy that comes with the model.
@@ -242,13 +247,13 @@ impl Tokenized {
 
 /// Texts with their scores, in order; made by [`Classifier::stream`].
 ///
-/// After an error the stream goes on with the texts after the failed ones, which are lost; most
-/// users stop there.
+/// An error ends it: the texts that were being scored have no scores to come back with.
 #[derive(Debug)]
 pub struct Stream<'c, I: Iterator> {
     classifier: &'c Classifier,
     texts: I,
     scored: std::vec::IntoIter<(I::Item, Scores)>,
+    failed: bool,
 }
 
 impl<I> Iterator for Stream<'_, I>
@@ -260,6 +265,9 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(scored) = self.scored.next() {
             return Some(Ok(scored));
+        }
+        if self.failed {
+            return None;
         }
         let mut bytes = 0;
         let mut texts = Vec::new();
@@ -274,7 +282,10 @@ where
                 self.scored = scored.into_iter();
                 self.scored.next().map(Ok)
             }
-            Err(error) => Some(Err(error)),
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
         }
     }
 }
@@ -355,7 +366,7 @@ impl ClassifierBuilder {
 }
 
 /// Tokens in a batch on the CPU.
-const CPU_BATCH_TOKENS: usize = 512;
+const CPU_BATCH_TOKENS: usize = 1_024;
 /// Tokens in a batch on a GPU.
 const GPU_BATCH_TOKENS: usize = 16_384;
 

@@ -191,3 +191,16 @@ fn options_are_taken_and_bad_ones_told() {
         assert!(error.to_string().contains("--features cuda"), "{error}");
     }
 }
+
+#[cfg(feature = "shipped")]
+#[test]
+fn the_shipped_model_scores_a_text_alike_alone_and_in_company() {
+    let texts: Vec<_> = (1..40).map(|n| "Old friends met by the river. ".repeat(n)).collect();
+    let together = Classifier::builder().threads(2).max_batch_tokens(2_048).build().unwrap();
+    let alone = Classifier::builder().threads(1).max_batch_tokens(1).build().unwrap();
+    let (together, alone) = (together.score(&texts).unwrap(), alone.score(&texts).unwrap());
+    assert!(together.last().unwrap().windows.len() > 1);
+    for (a, b) in together.iter().zip(&alone) {
+        assert_same(a, b);
+    }
+}

@@ -19,7 +19,13 @@ pub(super) fn rows<R: Read>(
     input: Input,
     names: &FieldNames,
 ) -> Result<impl Iterator<Item = Result<Row, FileError>> + use<R>, FileError> {
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        // CSV quotes (RFC 4180). Tab-separated values do not (IANA's text/tab-separated-values): a
+        // text that begins with a quotation mark must not swallow the rows after it.
+        .quoting(delimiter == b',')
+        .flexible(true)
+        .from_reader(reader);
     let csv_error = |source| FileError::Csv { input: input.clone(), source };
     let header: Arc<[String]> = reader
         .byte_headers()
@@ -153,8 +159,9 @@ mod tests {
         assert_eq!(rows[0].text.as_deref(), Ok("two\nlines, \"quoted\""));
         assert_eq!((rows[0].line, rows[1].line), (2, 4));
         assert_eq!(rows[1].id.as_deref(), Some("2"));
-        let tabs = read(b"text\tid\na, b\t3\n", b'\t').unwrap();
-        assert_eq!(tabs[0].text.as_deref(), Ok("a, b"));
+        let tabs = read(b"text\tid\n\"a, b\t3\nc\t4\n", b'\t').unwrap();
+        assert_eq!(tabs[0].text.as_deref(), Ok("\"a, b"));
+        assert_eq!(tabs[1].text.as_deref(), Ok("c"));
     }
 
     #[test]

@@ -41,20 +41,26 @@ pub(super) fn rows(
 
 fn parse(line: &[u8]) -> Result<Object, RowError> {
     let line = str::from_utf8(line)?;
-    serde_json::from_str(line).map_err(|error| {
-        // The row's line is told where the row is told; serde_json's own is always 1.
-        let message = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        RowError::Json(match message.strip_suffix(&place) {
-            Some(bare) => format!("{bare} at column {}", error.column()),
-            None => message,
-        })
-    })
+    serde_json::from_str(line).map_err(|error| RowError::Json(message(&error)))
 }
 
 fn text(object: &Object, field: &str) -> Result<String, RowError> {
-    let value = object.get(field).ok_or_else(|| RowError::NoField(field.to_owned()))?;
-    serde_json::from_str(value.get()).map_err(|_| RowError::NotString(field.to_owned()))
+    let value = object.get(field).ok_or_else(|| RowError::NoField(field.to_owned()))?.get();
+    serde_json::from_str(value).map_err(|error| match value.starts_with('"') {
+        // An escape may stand for half a character.
+        true => RowError::BadString { field: field.to_owned(), fault: message(&error) },
+        false => RowError::NotString(field.to_owned()),
+    })
+}
+
+/// What is wrong and in which column; the line is always 1 here, and told with the row.
+fn message(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match message.strip_suffix(&place) {
+        Some(bare) => format!("{bare} at column {}", error.column()),
+        None => message,
+    }
 }
 
 /// Writes a row with its scores as a line.
@@ -106,7 +112,7 @@ mod tests {
         assert_eq!(error(b"{\"text\": \"\xff\"}"), RowError::Utf8(10));
         assert_eq!(error(b"{\"body\": \"a\"}"), RowError::NoField("text".into()));
         assert_eq!(error(b"{\"text\": null}"), RowError::NotString("text".into()));
-        assert_eq!(error(br#"{"text": "\ud83d"}"#), RowError::NotString("text".into()));
+        assert!(matches!(error(br#"{"text": "\ud83d"}"#), RowError::BadString { .. }));
         let without_id = row(b"{\"text\": \"a\"}", Some("id"));
         assert_eq!(without_id.text, Err(RowError::NoField("id".into())));
     }

@@ -28,7 +28,7 @@ pub(crate) enum Format {
     Jsonl,
     /// Comma-separated values under a header.
     Csv,
-    /// Tab-separated values under a header.
+    /// Tab-separated values under a header, without quoting.
     Tsv,
     /// A text a line.
     Lines,
@@ -124,6 +124,8 @@ pub(crate) enum RowError {
     NoField(String),
     #[error("the field {0:?} is not a string")]
     NotString(String),
+    #[error("the field {field:?} holds no valid string: {fault}")]
+    BadString { field: String, fault: String },
     #[error("{found} fields where the header has {wanted}")]
     FieldCount { found: usize, wanted: usize },
 }

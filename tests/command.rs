@@ -131,7 +131,7 @@ fn csv_keeps_its_columns_and_gains_those_of_the_scores() {
     assert_eq!(&rows[0][1], b"a, \"b\"\nc");
     assert_eq!(&rows[2][1], b"\xff\xfe", "bytes are kept as they came");
     let at = |name: &str| header.iter().position(|column| column == name).unwrap();
-    for (row, error) in rows.iter().zip(["", "empty", "UTF-8", "2 fields", ""]) {
+    for (row, error) in rows.iter().zip(["", "empty", "UTF-8", "header has 3", ""]) {
         let told = str::from_utf8(&row[at("dignity.error")]).unwrap();
         assert!(told.contains(error) && told.is_empty() == error.is_empty(), "{told}");
         assert_eq!(row[at("dignity.dehumanization")].is_empty(), !error.is_empty());
@@ -170,11 +170,17 @@ fn formats_agree_on_the_scores_of_the_same_texts() {
 
 #[test]
 fn other_fields_can_hold_the_text() {
-    let files = Files::new(&[("in.csv", b"body,text\nhello,x\n"), ("empty.csv", b"")]);
+    let files = Files::new(&[
+        ("in.csv", b"body,text\nhello,x\n"),
+        ("empty.csv", b""),
+        ("wide.csv", b"id,text\n1,a,too many\n"),
+    ]);
     let output = files.run(&["in.csv", "--text-field", "body"]);
     let other = files.run(&["in.csv"]);
     let score = |output: &Output| json_lines(&output.stdout)[0]["dignity"].clone();
     assert_ne!(score(&output), score(&other));
+    let wide = files.run(&["wide.csv"]);
+    assert_eq!(json_lines(&wide.stdout)[0]["#3"], "too many", "no field is lost");
     let missing = files.run(&["in.csv", "--text-field", "nope"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(errors(&missing).contains("in.csv: no column \"nope\"; the header has body, text"));

@@ -8,7 +8,7 @@ use std::{
 use csv::{ByteRecord, ReaderBuilder, Writer};
 
 use super::{
-    FieldNames, Fields, FileError, Input, Row, RowError, Scored,
+    FieldNames, Fields, FileError, Input, Row, RowError, Scored, named,
     scored::{COLUMNS, columns},
 };
 
@@ -118,7 +118,7 @@ impl<W: Write> CsvWriter<W> {
 }
 
 /// A row's fields as CSV holds them: JSON strings by their text, other JSON values as JSON, null as
-/// nothing. A record with more fields than the header has them under numbers.
+/// nothing.
 fn texts(fields: &Fields) -> Vec<(String, Vec<u8>)> {
     match fields {
         Fields::Json(object) => object
@@ -132,14 +132,9 @@ fn texts(fields: &Fields) -> Vec<(String, Vec<u8>)> {
                 (name.clone(), text.into_bytes())
             })
             .collect(),
-        Fields::Delimited { header, record } => record
-            .iter()
-            .enumerate()
-            .map(|(at, value)| {
-                let name = header.get(at).cloned().unwrap_or_else(|| format!("#{}", at + 1));
-                (name, value.to_vec())
-            })
-            .collect(),
+        Fields::Delimited { header, record } => {
+            named(header, record).map(|(name, value)| (name, value.to_vec())).collect()
+        }
         Fields::Unknown => Vec::new(),
     }
 }

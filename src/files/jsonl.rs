@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use indexmap::IndexMap;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{FieldNames, Fields, FileError, Input, Row, RowError, Scored, numbered_lines};
+use super::{FieldNames, Fields, FileError, Input, Row, RowError, Scored, named, numbered_lines};
 
 /// A JSON object, its fields in order and its values as they were written.
 pub(super) type Object = IndexMap<String, Box<RawValue>>;
@@ -70,10 +70,8 @@ pub(super) fn write(out: &mut impl Write, row: &Scored) -> io::Result<()> {
         Fields::Json(object) => object.clone(),
         Fields::Delimited { header, record } => {
             let value = |bytes| to_raw_value(&String::from_utf8_lossy(bytes));
-            header
-                .iter()
-                .zip(record)
-                .map(|(name, bytes)| Ok((name.clone(), value(bytes)?)))
+            named(header, record)
+                .map(|(name, bytes)| Ok((name, value(bytes)?)))
                 .collect::<io::Result<_>>()?
         }
         Fields::Unknown => Object::new(),

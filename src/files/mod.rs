@@ -113,10 +113,20 @@ pub(crate) enum Fields {
     Unknown,
 }
 
+/// The fields of a record by name; those that the header has no name for go by their number.
+fn named<'a>(
+    header: &'a [String],
+    record: &'a csv::ByteRecord,
+) -> impl Iterator<Item = (String, &'a [u8])> {
+    record.iter().enumerate().map(|(at, value)| {
+        (header.get(at).cloned().unwrap_or_else(|| format!("#{}", at + 1)), value)
+    })
+}
+
 /// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowError {
-    #[error("invalid UTF-8 at byte {0} of the text")]
+    #[error("invalid UTF-8 after {0} valid bytes")]
     Utf8(usize),
     #[error("not a JSON object: {0}")]
     Json(String),
@@ -126,7 +136,7 @@ pub(crate) enum RowError {
     NotString(String),
     #[error("the field {field:?} holds no valid string: {fault}")]
     BadString { field: String, fault: String },
-    #[error("{found} fields where the header has {wanted}")]
+    #[error("a field count of {found}, where the header has {wanted}")]
     FieldCount { found: usize, wanted: usize },
 }
 

@@ -1,0 +1,129 @@
+"""Writes the model card from card_template.md, figures.json, annotations.tsv, trials.tsv and the probes."""
+
+import collections
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+import probes
+from labels import CATEGORIES, CATEGORY_OFFSET
+
+HERE = Path(__file__).resolve().parent
+SOURCES = {  # source: (data set, licence)
+    "dynahate": ("Dynamically Generated Hate Speech (Vidgen et al. 2021)", "-"),
+    "hatexplain": ("HateXplain (Mathew et al. 2021)", "MIT"),
+    "mhs": ("Measuring Hate Speech, a subset (Kennedy et al. 2020)", "CC-BY-4.0"),
+    "mhs_dis": ("Measuring Hate Speech, texts on disability (Kennedy et al. 2020)", "CC-BY-4.0"),
+    "implicit": ("Implicit Hate Corpus (ElSherief et al. 2021)", "MIT"),
+    "edos": ("EDOS (Kirk et al. 2023)", "CC0"),
+    "ghc": ("Gab Hate Corpus (Kennedy et al. 2022)", "CC-BY-4.0, not verified"),
+    "toxigen": ("ToxiGen, human-annotated part (Hartvigsen et al. 2022)", "MIT"),
+    "cad": ("Contextual Abuse Dataset (Vidgen et al. 2021)", "CC-BY-4.0, not verified"),
+    "sbic": ("Social Bias Frames, dev split (Sap et al. 2020)", "CC-BY-4.0"),
+    "fghm": ("Fine-Grained Hateful Memes, texts (WOAH 2021)", "Apache-2.0 (memes have terms of their own)"),
+    "mlma": ("MLMA, English (Ousidhoum et al. 2019)", "MIT"),
+    "hatemoji": ("HatemojiBuild, train and validation (Kirk et al. 2022)", "CC-BY-4.0"),
+}
+
+
+def number(x, least=True):
+    return f"{x:.3f}" if x is not None and least else "-"
+
+
+def row(*cells):
+    return "| " + " | ".join(str(c) for c in cells) + " |"
+
+
+def enough(figure):
+    return figure["positives"] >= 5
+
+
+def trials():
+    path = HERE / "trials.tsv"
+    with open(path, encoding="utf-8", newline="") as f:
+        return list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def plain(options):
+    return ", ".join(f"{k} {v}" for k, v in options.items()) or "none"
+
+
+def sections(figures, out):
+    pol, run, ece = figures["policy"], figures["run"], figures["calibration_error"]
+    final = json.loads((HERE / "final.json").read_text())
+    with open(HERE / "annotations.tsv", encoding="utf-8", newline="") as f:
+        by_source = collections.Counter((r["source"], r["split"]) for r in csv.DictReader(f, delimiter="\t"))
+    annotated_train = sum(n for (_, split), n in by_source.items() if split == "train")
+    stages, tried = [s["options"] for s in run["stages"]], trials()
+    mine = [t for t in tried if t["name"] == "final"]
+    probed = probes.results(out)
+    flag, review = pol["flag"]["threshold"], pol["review"]["threshold"]
+    some = figures["substituted"][CATEGORIES[0]]["overall"]
+
+    # by epoch, stage after stage; a stage's last number holds for its further epochs
+    pool = [o["pool_rows"][min(e, len(o["pool_rows"]) - 1)] for o in stages if o["pool_rows"] for e in range(o["stop"] or o["epochs"])]
+    contrasted = sorted({o["contrast"] for o in stages if o["contrast"]})
+    in_context = sorted({o["context"] for o in stages if o["context"]})
+    swapped = sorted({o["substituted"] for o in stages if o["substituted"]})
+    return {
+        "POOLING": "mean" if stages[0]["pooling"] == "mean" else "[CLS] vector",
+        "BYTES": f"{(out / 'model.safetensors').stat().st_size:,}",
+        "DEV_ROWS": f"{run['dev_rows']:,}",
+        "OVERALL": "\n".join(
+            row(name, rows, f"{f['n']:,}", f"{f['positives']:,}", number(f["ap"]), number(f["auc"]))
+            for name, rows, f in (("dehumanization", "all", figures["overall"]), ("dehumanization", "in context (below)", figures["context"]),
+                                  ("dehumanization", "hate = 1", figures["overall_hateful"]), ("hate", "all", figures["hate"]))),
+        "CATEGORIES": "\n".join(
+            row(c, f["positives"], number(f["ap"], enough(f)), number(f["auc"], enough(f)), number(ece[c]),
+                figures["fitted_on"][CATEGORY_OFFSET + CATEGORIES.index(c)])
+            for c, f in figures["categories"].items()),
+        "WAYS": "\n".join(row(w, f["positives"], number(f["ap"]), number(f["auc"]), number(ece[w])) for w, f in figures["ways"].items()),
+        "ECE_DEHUM": number(ece["dehumanization"]), "ECE_HATE": number(ece["hate"]),
+        "SUB_N": some["n"], "SUB_POS": some["positives"],
+        "SUBSTITUTED": "\n".join(row(c, number(f["overall"]["ap"]), number(f["overall"]["auc"]), number(f["category"]["auc"]))
+                                 for c, f in figures["substituted"].items()),
+        "THRESHOLDS": "\n".join(row(v, pol[v]["threshold"], f"{pol[v]['chosen']} of {pol[v]['n']:,}", number(pol[v]["precision"]), number(pol[v]["recall"]))
+                                for v in ("flag", "review")),
+        "PROBE_N": sum(len(r) for r in probed.values()),
+        "PROBES": "\n".join(row(kind, len(r), sum(d >= flag for _, d, _, _ in r), sum(d >= review for _, d, _, _ in r),
+                                number(float(np.median([d for _, d, _, _ in r])))) for kind, r in probed.items()),
+        "SOURCES": "\n".join(row(s, *SOURCES[s], f"{by_source[s, 'train']:,}", f"{by_source[s, 'dev']:,}") for s in SOURCES),
+        "AUTHORED": f"{run['authored_rows']:,}",
+        "NEAR": annotated_train - run["train_rows"],
+        "POOL": f"\nBesides, rows of the same data sets outside train and dev were drawn by epoch ({', '.join(f'{n:,}' for n in pool)}; texts of at "
+                "most 200 characters, none that nearly repeats a dev text) with the data sets' own labels, at half weight: hateful ones teach `hate` alone, "
+                "the others teach that no label holds." if pool else "",
+        "SUBSTITUTION": f"\nGroup substitution: {' or '.join(f'{n:,}' for n in swapped)} texts an epoch are train texts in which the one group named was replaced by another of "
+                        "`groups.tsv` (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
+                        "and serious disease), labels carried over." if swapped else "",
+        "CONTRAST": f"\nContrast: {' or '.join(f'{n:,}' for n in contrasted)} texts an epoch are drawn from short frames of our own (`contrast.py`): a group "
+                    "and a demeaning term in a text that dehumanizes, or that denies, reports or condemns it, speaks of real animals and things, or aims "
+                    "at people who are no protected group." if contrasted else "",
+        "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among one to six harmless ones of the "
+                   "pool (`context.py`), labels kept: the mean over the tokens dilutes one sentence in a longer text." if in_context else "",
+        "TRIALS": "\n".join(row(t["name"], t["epoch"], plain(json.loads(t["options"])), t["ap"], t["ap_hateful"], t["auc"], t["minutes"]) for t in tried),
+        "TRIAL_NOTES": final.get("notes", ""),
+        "FINAL": "the weighted mean of the weights of " + ", ".join(f"`{n}` ({w:g})" for n, w in final["average"].items()),
+        "SEED": " and ".join(sorted({str(s["seed"]) for s in stages})),
+        "AP_F32": mine[-1]["ap"] if mine else "-", "AP_INT8": f"{figures['overall']['ap']:.4f}",
+        "MINUTES": round(run.get("seconds", 0) / 60),
+    }
+
+
+def write_card(figures, out):
+    text = (HERE / "card_template.md").read_text(encoding="utf-8")
+    filled = sections(figures, out)
+    text = re.sub(r"@@([A-Z_0-9]+)@@", lambda m: str(filled[m.group(1)]), text)
+    (out / "README.md").write_text(text, encoding="utf-8")
+
+
+def main():
+    """Writes the card again, from figures.json and the shipped files."""
+    write_card(json.loads((HERE / "figures.json").read_text()), HERE.parent / "dignity-small-en")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Reading the corpus; label, mask and weight vectors; batches of similar length."""
+
+import gzip
+import json
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from labels import (CATEGORIES, CATEGORY_OF_CODE, CATEGORY_OFFSET, DEHUM, HATE, LABELS, WAY_OF_CODE, WAY_OFFSET, WAYS)
+from model import MAX_TOKENS, OVERLAP, WINDOW_TOKENS
+
+POOL_CHARACTERS = 200  # longer texts of the pool cost more time than they teach
+
+
+def read_jsonl(path):
+    path = Path(path)
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as f:
+        return [json.loads(line) for line in f]
+
+
+@dataclass
+class Example:
+    """Token ids with targets, and a weight per label (0 where the source does not know it)."""
+    ids: list
+    target: torch.Tensor
+    weight: torch.Tensor
+
+
+def targets(row):
+    """The 17 targets of a row labelled by the codebook."""
+    t = torch.zeros(len(LABELS))
+    t[DEHUM], t[HATE] = row["dehum"], row["hate"]
+    if row["dehum"]:
+        for code in row["groups"]:
+            if code in CATEGORY_OF_CODE:
+                t[CATEGORY_OFFSET + CATEGORIES.index(CATEGORY_OF_CODE[code])] = 1
+        for code in row["ways"]:
+            t[WAY_OFFSET + WAYS.index(WAY_OF_CODE[code])] = 1
+    return t
+
+
+def encode(tokenizer, texts):
+    """Token ids, cut to one window."""
+    return [e.ids if len(e.ids) <= MAX_TOKENS else e.ids[: MAX_TOKENS - 1] + e.ids[-1:]
+            for e in tokenizer.encode_batch(texts)]
+
+
+def windows(ids):
+    """The overlapping windows that a text's ids are scored in: the least number of full ones, spread evenly."""
+    content, size = ids[1:-1], WINDOW_TOKENS - 2
+    count = 1 if len(content) <= size else -((OVERLAP - len(content)) // (size - OVERLAP))
+    starts = [i * (len(content) - size) // (count - 1) for i in range(count)] if count > 1 else [0]
+    return [ids[:1] + content[s : s + size] + ids[-1:] for s in starts]
+
+
+def labelled(tokenizer, rows, weight=1.0):
+    """Examples whose every label is known."""
+    w = torch.full((len(LABELS),), weight)
+    return [Example(i, targets(r), w) for r, i in zip(rows, encode(tokenizer, [r["text"] for r in rows]))]
+
+
+def weak(tokenizer, rows, weight):
+    """Examples of the pool: hate=1 tells only hate; hate=0 says that nothing else holds either."""
+    only_hate = torch.zeros(len(LABELS))
+    only_hate[HATE] = weight
+    nothing = torch.full((len(LABELS),), weight)
+    hateful = torch.zeros(len(LABELS))
+    hateful[HATE] = 1
+    none = torch.zeros(len(LABELS))
+    return [Example(i, hateful, only_hate) if r["hate"] else Example(i, none, nothing)
+            for r, i in zip(rows, encode(tokenizer, [r["text"] for r in rows]))]
+
+
+def batches(examples, size, rng):
+    """Shuffled batches of similar length: sorted inside chunks, so order stays random between chunks."""
+    order = list(range(len(examples)))
+    rng.shuffle(order)
+    chunk = size * 32
+    out = []
+    for start in range(0, len(order), chunk):
+        part = sorted(order[start : start + chunk], key=lambda i: len(examples[i].ids))
+        out += [part[i : i + size] for i in range(0, len(part), size)]
+    rng.shuffle(out)
+    return out
+
+
+def words(text):
+    return set(re.findall(r"[a-z0-9']+", text.lower()))
+
+
+def near_copies(rows, others, share=0.7):
+    """Indices of `rows` whose word set overlaps one of `others` by more than `share` (Jaccard)."""
+    import numpy as np
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer(binary=True, token_pattern=r"[a-z0-9']+", dtype=np.float32)
+    b = vectorizer.fit_transform([r["text"] for r in others])
+    full = np.array([len(words(r["text"])) for r in others], dtype=np.float32)
+    found = set()
+    for start in range(0, len(rows), 4096):
+        part = rows[start : start + 4096]
+        size = np.array([len(words(r["text"])) for r in part], dtype=np.float32)
+        common = (vectorizer.transform([r["text"] for r in part]) @ b.T).tocoo()
+        jaccard = common.data / np.maximum(size[common.row] + full[common.col] - common.data, 1)
+        found.update(start + int(i) for i in common.row[jaccard > share])
+    return found
+
+
+@dataclass
+class Corpus:
+    train: list
+    dev: list
+    authored: list
+    pool: list
+
+
+def read_corpus(directory, seed=0, pool=True):
+    """The corpus; train and pool rows that nearly repeat a dev text are left out, so that dev stays honest."""
+    directory = Path(directory)
+    train, dev = read_jsonl(directory / "train.jsonl"), read_jsonl(directory / "dev.jsonl")
+    here = Path(__file__).resolve().parent / "authored.jsonl"
+    authored = read_jsonl(here if here.exists() else directory / "authored.jsonl")
+    weak_rows = []
+    path = directory / "pool_weak.jsonl.gz"
+    if pool and path.exists():
+        weak_rows = [r for r in read_jsonl(path) if r["hate"] is not None and len(r["text"]) <= POOL_CHARACTERS]
+        drop = near_copies(weak_rows, dev)
+        weak_rows = [r for i, r in enumerate(weak_rows) if i not in drop]
+        random.Random(seed).shuffle(weak_rows)
+    drop = near_copies(train, dev)
+    train = [r for i, r in enumerate(train) if i not in drop]
+    return Corpus(train, dev, authored, weak_rows)

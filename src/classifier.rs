@@ -174,17 +174,27 @@ impl Classifier {
         self.tokenizing.threads()
     }
 
-    /// Tokens and windows of one text.
+    /// Tokens and windows of one text; none for a text without content.
     fn window(&self, text: &str) -> Result<WindowedText, TokenizerError> {
+        let without_content = |reason| {
+            Ok(WindowedText {
+                tokens: Tokens::default(),
+                windows: Vec::new(),
+                unscored: Some(reason),
+            })
+        };
+        if text.is_empty() {
+            return without_content(Unscored::Empty);
+        }
+        if text.trim().is_empty() {
+            return without_content(Unscored::Blank);
+        }
         let tokens = self.tokenizer.tokenize(text)?;
         let windows: Vec<_> = self.window_limits.windows(&tokens).collect();
-        let unscored = match text {
-            "" => Some(Unscored::Empty),
-            _ if text.trim().is_empty() => Some(Unscored::Blank),
-            _ if windows.is_empty() => Some(Unscored::NoTokens),
-            _ => None,
-        };
-        Ok(WindowedText { tokens, windows, unscored })
+        if windows.is_empty() {
+            return without_content(Unscored::NoTokens);
+        }
+        Ok(WindowedText { tokens, windows, unscored: None })
     }
 
     /// The scores of the windows at `indices`, computed in one batch.

@@ -69,7 +69,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lengths: Vec<_> = tokenized.lengths().collect();
     let tokens: usize = lengths.iter().sum();
     println!(
-        "{TEXTS} texts of {} to {} tokens, mean {:.1}; {cores} cores; medians of {ROUNDS} rounds",
+        "{TEXTS} texts in windows of {} to {} tokens, {:.1} tokens a text; {cores} cores; medians of \
+         {ROUNDS} rounds",
         lengths.iter().min().unwrap_or(&0),
         lengths.iter().max().unwrap_or(&0),
         tokens as f64 / TEXTS as f64,

@@ -83,7 +83,7 @@ def ship(model, corpus, out, stages, run):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", required=True, help="folder of train.jsonl, dev.jsonl and, if there, pool_weak.jsonl.gz")
+    parser.add_argument("--corpus", required=True, help="folder of train.jsonl, dev.jsonl and pool_weak.jsonl.gz")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--save", help="keep f32 weights and the run's facts here after each epoch")
     parser.add_argument("--ship", help="no training: ship the weights kept here")

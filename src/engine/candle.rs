@@ -1,7 +1,8 @@
 //! The reference engine: candle's BERT, in f32, on any device that candle knows.
 //!
-//! It dequantizes int8 weights at load. Logits of a window differ by rounding with what else is in
-//! its batch (padding changes the shapes of products, and so the order of sums), by less than 1e-5.
+//! It dequantizes int8 weights at load. Probabilities of a window differ by rounding with what else
+//! is in its batch (padding changes the shapes of products, and so the order of sums), by less than
+//! 1e-5.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-"""Writes the model card from card_template.md, figures.json, annotations.tsv, trials.tsv and the probes."""
+"""Writes the model card from card_template.md, figures.json, annotations.tsv, trials.tsv and functional.json."""
 
 import collections
 import csv
@@ -6,10 +6,9 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
-
-import probes
+from functional import FIGURES as FUNCTIONAL, OBFUSCATIONS
 from labels import CATEGORIES, CATEGORY_OFFSET
+from templates import SHARES, Templates
 
 HERE = Path(__file__).resolve().parent
 SOURCES = {  # source: (data set, licence)
@@ -55,21 +54,24 @@ def sections(figures, out):
     pol, run, ece = figures["policy"], figures["run"], figures["calibration_error"]
     final = json.loads((HERE / "final.json").read_text())
     with open(HERE / "annotations.tsv", encoding="utf-8", newline="") as f:
-        by_source = collections.Counter((r["source"], r["split"]) for r in csv.DictReader(f, delimiter="\t"))
+        annotations = list(csv.DictReader(f, delimiter="\t"))
+    by_source = collections.Counter((r["source"], r["split"]) for r in annotations)
+    third = [r for r in annotations if r["round"] == "3"]
     annotated_train = sum(n for (_, split), n in by_source.items() if split == "train")
     stages, tried = [s["options"] for s in run["stages"]], trials()
     mine = [t for t in tried if t["name"] == "final"]
-    probed = probes.results(out)
-    flag, review = pol["flag"]["threshold"], pol["review"]["threshold"]
+    suite = json.loads(FUNCTIONAL.read_text())
+    templates = Templates({}).sides
     some = figures["substituted"][CATEGORIES[0]]["overall"]
 
     # by epoch, stage after stage; a stage's last number holds for its further epochs
     pool = [o["pool_rows"][min(e, len(o["pool_rows"]) - 1)] for o in stages if o["pool_rows"] for e in range(o["stop"] or o["epochs"])]
-    contrasted = sorted({o["contrast"] for o in stages if o["contrast"]})
+    drawn = sorted({o["templates"] for o in stages if o["templates"]})
+    soft = sum(o["pseudo_rows"] * (o["stop"] or o["epochs"]) for o in stages)
     in_context = sorted({o["context"] for o in stages if o["context"]})
     swapped = sorted({o["substituted"] for o in stages if o["substituted"]})
     return {
-        "POOLING": "mean" if stages[0]["pooling"] == "mean" else "[CLS] vector",
+        "POOLING": "masked mean" if stages[0]["pooling"] == "mean" else "[CLS] vector",
         "BYTES": f"{(out / 'model.safetensors').stat().st_size:,}",
         "DEV_ROWS": f"{run['dev_rows']:,}",
         "OVERALL": "\n".join(
@@ -87,9 +89,14 @@ def sections(figures, out):
                                  for c, f in figures["substituted"].items()),
         "THRESHOLDS": "\n".join(row(v, pol[v]["threshold"], f"{pol[v]['chosen']} of {pol[v]['n']:,}", number(pol[v]["precision"]), number(pol[v]["recall"]))
                                 for v in ("flag", "review")),
-        "PROBE_N": sum(len(r) for r in probed.values()),
-        "PROBES": "\n".join(row(kind, len(r), sum(d >= flag for _, d, _, _ in r), sum(d >= review for _, d, _, _ in r),
-                                number(float(np.median([d for _, d, _, _ in r])))) for kind, r in probed.items()),
+        "SUITE_N": f"{suite['n']:,}", "SUITE_POS": f"{suite['positives']:,}", "SUITE_THRESHOLD": f"{suite['threshold']:.3f}",
+        "SUITE_RECALL": number(suite["recall"]), "SUITE_ALARMS": number(suite["false_alarms"]), "SUITE_AUC": number(suite["roc_auc"]),
+        "SUITE_HATE": number(suite["hate_on_mentions"]["above_half"]), "SUITE_HATE_N": suite["hate_on_mentions"]["n"],
+        "SUITE_FUNCTIONS": "\n".join(row(f["name"], "flag" if f["positives"] else "let be", f["n"], number(f["right"]))
+                                     for f in sorted(suite["by_function"], key=lambda f: (not f["positives"], f["name"]))),
+        "SUITE_CATEGORIES": "\n".join(row(c["name"], number(c["recall"]), number(c["false_alarms"])) for c in suite["by_category"] if c["name"] in CATEGORIES),
+        "SUITE_OBFUSCATED": ", ".join(f"{kind.replace('_', ' ')} {number(suite['obfuscated'][kind])}" for kind in OBFUSCATIONS),
+        "SUITE_EXPLICIT": number(suite["explicit"]),
         "SOURCES": "\n".join(row(s, *SOURCES[s], f"{by_source[s, 'train']:,}", f"{by_source[s, 'dev']:,}") for s in SOURCES),
         "AUTHORED": f"{run['authored_rows']:,}",
         "NEAR": annotated_train - run["train_rows"],
@@ -99,11 +106,15 @@ def sections(figures, out):
         "SUBSTITUTION": f"\nGroup substitution: {' or '.join(f'{n:,}' for n in swapped)} texts an epoch are train texts in which the one group named was replaced by another of "
                         "`groups.tsv` (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
                         "and serious disease), labels carried over." if swapped else "",
-        "CONTRAST": f"\nContrast: {' or '.join(f'{n:,}' for n in contrasted)} texts an epoch are drawn from short frames of our own (`contrast.py`): a group "
-                    "and a demeaning term in a text that dehumanizes, or that denies, reports or condemns it, speaks of real animals and things, or aims "
-                    "at people who are no protected group." if contrasted else "",
-        "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among one to six harmless ones of the "
-                   "pool (`context.py`), labels kept: the mean over the tokens dilutes one sentence in a longer text." if in_context else "",
+        "TEMPLATES": f"\nTemplates: {' or '.join(f'{n:,}' for n in drawn)} texts an epoch are drawn from {sum(map(len, templates.values())):,} templates of our own "
+                     f"(`templates.py`): {len(templates['dehumanizing']):,} that dehumanize ({SHARES['dehumanizing']:.0%} of the texts), {len(templates['counter']):,} that deny, "
+                     f"quote, condemn, report or suffer it ({SHARES['counter']:.0%}), and {len(templates['harmless']):,} of mention, praise, plain hatred, literal and "
+                     f"idiomatic use, other targets ({SHARES['harmless']:.0%}), each filled with a group's name." if drawn else "",
+        "PSEUDO": f"\nFirst stage: {soft:,} texts of the pool with the soft labels of version 0.1.0 of this model (`pseudo.py`), weighed with the data sets' own "
+                  "label for hate; no labelled text was seen in it." if soft else "",
+        "THIRD": f"{len(third):,}", "THIRD_POS": f"{sum(r['dehum'] == '1' for r in third):,}",
+        "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among up to five harmless ones of the "
+                   "pool (`context.py`), labels kept: one sentence decides, wherever it stands." if in_context else "",
         "TRIALS": "\n".join(row(t["name"], t["epoch"], plain(json.loads(t["options"])), t["ap"], t["ap_hateful"], t["auc"], t["minutes"]) for t in tried),
         "TRIAL_NOTES": final.get("notes", ""),
         "FINAL": "the weighted mean of the weights of " + ", ".join(f"`{n}` ({w:g})" for n, w in final["average"].items()),

@@ -1,12 +1,12 @@
 """Labelled texts set among harmless ones: what one sentence says holds for the whole, wherever it stands.
 
-The mean over the tokens dilutes a sentence in a longer text, and nearly all labelled texts are single sentences.
+Nearly all labelled texts are single sentences; a window of a longer text is not.
 """
 
 from data import words
 
-MAX_WORDS = 75  # fits a window of 128 tokens with a margin
-MAX_NEIGHBOURS = 6
+MAX_WORDS = 46  # about a window of 64 tokens
+MAX_NEIGHBOURS = 5
 SHARES = {"dehum": 0.4, "hate": 0.25, "neither": 0.35}
 
 
@@ -18,7 +18,7 @@ class Context:
     """Draws rows with neighbours: pool rows that their source calls harmless and that name no group."""
 
     def __init__(self, rows, pool, substituter):
-        self.rows = {name: [r for r in rows if label_class(r) == name and len(r["text"].split()) <= 40] for name in SHARES}
+        self.rows = {name: [r for r in rows if label_class(r) == name and len(r["text"].split()) <= 32] for name in SHARES}
         self.neighbours = [r["text"] for r in pool
                            if r["hate"] == 0 and 4 <= len(r["text"].split()) <= 25
                            and not substituter.mention.search(r["text"]) and not words(r["text"]) & substituter.telling]

@@ -1,17 +1,22 @@
 """Reading the corpus; label, mask and weight vectors; batches of similar length."""
 
+import csv
 import gzip
 import json
 import random
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import emoji
 import torch
 
+from ids import text_id
 from labels import (CATEGORIES, CATEGORY_OF_CODE, CATEGORY_OFFSET, DEHUM, HATE, LABELS, WAY_OF_CODE, WAY_OFFSET, WAYS)
 from model import MAX_TOKENS, OVERLAP, WINDOW_TOKENS
 
+HERE = Path(__file__).resolve().parent
 POOL_CHARACTERS = 200  # longer texts of the pool cost more time than they teach
 
 
@@ -32,7 +37,7 @@ class Example:
 def targets(row):
     """The 17 targets of a row labelled by the codebook."""
     t = torch.zeros(len(LABELS))
-    t[DEHUM], t[HATE] = row["dehum"], row["hate"]
+    t[DEHUM], t[HATE] = row["dehum"], row["hate"] or 0
     if row["dehum"]:
         for code in row["groups"]:
             if code in CATEGORY_OF_CODE:
@@ -42,8 +47,14 @@ def targets(row):
     return t
 
 
+def name_emoji(text):
+    """Emoji as words: the tokenizer knows none, and the normalized view that is scored beside the text names them."""
+    return emoji.demojize(text, delimiters=(" ", " ")).replace("_", " ") if emoji.emoji_count(text) else text
+
+
 def encode(tokenizer, texts):
-    """Token ids, cut to one window."""
+    """Token ids, cut to one window; every other text's emoji are named."""
+    texts = [name_emoji(t) if zlib.crc32(t.encode()) % 2 else t for t in texts]
     return [e.ids if len(e.ids) <= MAX_TOKENS else e.ids[: MAX_TOKENS - 1] + e.ids[-1:]
             for e in tokenizer.encode_batch(texts)]
 
@@ -57,9 +68,12 @@ def windows(ids):
 
 
 def labelled(tokenizer, rows, weight=1.0):
-    """Examples whose every label is known."""
+    """Examples whose every label is known, but for hate where it is None."""
     w = torch.full((len(LABELS),), weight)
-    return [Example(i, targets(r), w) for r, i in zip(rows, encode(tokenizer, [r["text"] for r in rows]))]
+    without_hate = w.clone()
+    without_hate[HATE] = 0
+    return [Example(i, targets(r), without_hate if r["hate"] is None else w)
+            for r, i in zip(rows, encode(tokenizer, [r["text"] for r in rows]))]
 
 
 def weak(tokenizer, rows, weight):
@@ -115,21 +129,42 @@ class Corpus:
     dev: list
     authored: list
     pool: list
+    pseudo: list  # texts of the pool with an earlier model's soft labels (pseudo.py), where there are any
+
+
+def annotated(rows, known):
+    """The texts of the pool that annotations.tsv labels and `known` ids do not have: our own third round."""
+    with open(HERE / "annotations.tsv", encoding="utf-8", newline="") as f:
+        labels = {r["id"]: r for r in csv.DictReader(f, delimiter="\t") if r["id"] not in known}
+    found = {}
+    for row in rows:
+        key = text_id(row["text"])
+        if key in labels:
+            a = labels[key]
+            found[key] = {"id": key, "source": a["source"], "text": row["text"], "dehum": int(a["dehum"]), "ways": list(a["ways"]),
+                          "groups": [g for g in a["groups"].split(",") if g], "hate": int(a["hate"])}
+    return list(found.values())
 
 
 def read_corpus(directory, seed=0, pool=True):
-    """The corpus; train and pool rows that nearly repeat a dev text are left out, so that dev stays honest."""
+    """The corpus; train and pool rows that nearly repeat a dev text are left out, so that dev stays honest.
+
+    Texts of the pool that annotations.tsv labels are train rows.
+    """
     directory = Path(directory)
     train, dev = read_jsonl(directory / "train.jsonl"), read_jsonl(directory / "dev.jsonl")
-    here = Path(__file__).resolve().parent / "authored.jsonl"
-    authored = read_jsonl(here if here.exists() else directory / "authored.jsonl")
+    authored = read_jsonl(HERE / "authored.jsonl")
     weak_rows = []
     path = directory / "pool_weak.jsonl.gz"
     if pool and path.exists():
-        weak_rows = [r for r in read_jsonl(path) if r["hate"] is not None and len(r["text"]) <= POOL_CHARACTERS]
+        weak_rows = read_jsonl(path)
+        train += annotated(weak_rows, {r["id"] for r in train + dev})
+        known = {r["text"] for r in train}
+        weak_rows = [r for r in weak_rows if r["hate"] is not None and len(r["text"]) <= POOL_CHARACTERS and r["text"] not in known]
         drop = near_copies(weak_rows, dev)
         weak_rows = [r for i, r in enumerate(weak_rows) if i not in drop]
         random.Random(seed).shuffle(weak_rows)
     drop = near_copies(train, dev)
     train = [r for i, r in enumerate(train) if i not in drop]
-    return Corpus(train, dev, authored, weak_rows)
+    path = directory / "pseudo.jsonl"
+    return Corpus(train, dev, authored, weak_rows, read_jsonl(path) if path.exists() else [])

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
-import contrast
 import data
+import pseudo
 from context import Context
 from labels import DEHUM, HATE, LABELS
 from model import base_directory, from_base, load_tokenizer, pad
+from templates import Templates
+
+CONTEXT_TEMPLATES = 8_000  # texts of templates that may be set in context, beside the labelled ones
 
 
 @dataclass
@@ -26,12 +29,14 @@ class Options:
     warmup: float = 0.1
     weight_decay: float = 0.01
     dropout: float = 0.1
-    pooling: str = "mean"
+    pooling: str = "cls"
+    labelled: int = 1  # 0 leaves the labelled texts out: a stage on the pool alone
+    pseudo_rows: int = 0  # texts of the pool with an earlier model's soft labels an epoch (pseudo.py)
     pool_rows: tuple = ()  # rows of the weak pool by epoch, the last one repeated; () for none
     pool_from: int = 0  # the first row of the (shuffled) pool to take
     pool_weight: float = 0.5
     substituted: int = 0  # substituted texts an epoch
-    contrast: int = 0  # texts from frames an epoch (contrast.py)
+    templates: int = 0  # texts from our own templates an epoch (templates.py)
     context: int = 0  # texts an epoch set among harmless ones (context.py)
     dehum_weight: float = 3.0
     hate_weight: float = 1.0
@@ -81,14 +86,14 @@ class Average:
                 self.shadow[k].lerp_(v, 1 - decay)
 
 
-def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, context, pool_at):
-    """The labelled texts, fresh substituted and contrasting ones, and the next rows of the pool."""
+def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, context, pool_at):
+    """The labelled texts, fresh texts of our own templates, substituted and in context, and the next rows of the pool."""
     examples = list(fixed)
     if o.substituted:
         rng = random.Random(f"{o.seed}/{epoch}")
         examples += data.labelled(tokenizer, substituter.draw(o.substituted, rng))
-    if o.contrast:
-        examples += data.labelled(tokenizer, contrast.draw(o.contrast, substituter.targets, random.Random(f"{o.seed}/contrast/{epoch}")))
+    if o.templates:
+        examples += data.labelled(tokenizer, templates.draw(o.templates, random.Random(f"{o.seed}/templates/{epoch}")))
     if context:
         examples += data.labelled(tokenizer, context.draw(o.context, random.Random(f"{o.seed}/context/{epoch}")))
     if o.pool_rows:
@@ -96,6 +101,10 @@ def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, context, poo
         rows = [corpus.pool[(pool_at + i) % len(corpus.pool)] for i in range(count)]
         pool_at += count
         examples += data.weak(tokenizer, rows, o.pool_weight)
+    if o.pseudo_rows:
+        first = epoch * o.pseudo_rows
+        rows = [corpus.pseudo[(first + i) % len(corpus.pseudo)] for i in range(o.pseudo_rows)]
+        examples += pseudo.examples(tokenizer, rows)
     return examples, pool_at
 
 
@@ -109,12 +118,16 @@ def fit(corpus, o, substituter=None, after_epoch=None, model=None, log=print):
     rows = corpus.train + corpus.authored
     if o.max_rows:
         rows = rng.sample(rows, o.max_rows)
-    fixed = data.labelled(tokenizer, rows)
+    fixed = data.labelled(tokenizer, rows) if o.labelled else []
 
-    context = Context(corpus.train + corpus.authored, corpus.pool, substituter) if o.context else None
+    templates = Templates(substituter.targets) if o.templates or o.context else None
+    context = None
+    if o.context:
+        made = templates.draw(CONTEXT_TEMPLATES, random.Random(f"{o.seed}/context"))
+        context = Context(corpus.train + corpus.authored + made, corpus.pool, substituter)
     plans, pool_at = [], o.pool_from
     for epoch in range(o.epochs):
-        examples, pool_at = epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, context, pool_at)
+        examples, pool_at = epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, context, pool_at)
         plans.append((examples, data.batches(examples, o.batch, rng)))
     steps = sum(len(b) for _, b in plans)
     warm = max(1, int(steps * o.warmup))

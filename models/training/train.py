@@ -45,7 +45,7 @@ def train(corpus, stages, save):
         if "start" in stage:
             start = from_base(o.pooling, o.dropout)
             start.load_state_dict(average(weights, stage["start"]))
-        substituter = Substituter(corpus.train, held_out=False) if o.substituted or o.contrast or o.context else None
+        substituter = Substituter(corpus.train, held_out=False) if o.substituted or o.templates or o.context else None
         model, facts = fit(corpus, o, substituter, after_epoch, start)
         weights[stage["name"]] = {k: v.clone() for k, v in model.state_dict().items()}
         seconds_in_all += facts["seconds"]

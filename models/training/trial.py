@@ -66,9 +66,9 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(2)
     o = options(args.set)
-    corpus = data.read_corpus(args.corpus, pool=bool(o.pool_rows or o.context))
+    corpus = data.read_corpus(args.corpus)
     print(len(corpus.train), len(corpus.dev), len(corpus.pool), flush=True)
-    substituter = Substituter(corpus.train, held_out=False) if o.substituted or o.contrast or o.context else None
+    substituter = Substituter(corpus.train, held_out=False) if o.substituted or o.templates or o.context else None
     tokenizer = load_tokenizer(base_directory())
     sequences = data.encode(tokenizer, [r["text"] for r in corpus.dev])
 

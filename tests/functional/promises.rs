@@ -1,0 +1,215 @@
+//! What the model that ships must reach, under its own policy.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
+
+use dignity::{Category, Classifier, Decision, Scores};
+use fastrand::Rng;
+
+use crate::suite::{Case, Kind, cases, january_2021, masked, obfuscated, planted};
+
+/// How many words of harmless text a planted sentence is hidden in.
+const PAGE_WORDS: usize = 3_000;
+
+static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| Classifier::shipped().unwrap());
+/// The whole suite, scored once for all tests.
+static SCORED: LazyLock<Vec<Scored>> = LazyLock::new(|| scored(cases()));
+
+/// A case and what the classifier says of it.
+struct Scored {
+    case: Case,
+    scores: Scores,
+    flagged: bool,
+    because: Vec<Category>,
+}
+
+impl Scored {
+    fn is_right(&self) -> bool {
+        self.flagged == self.case.dehumanizing
+    }
+}
+
+fn scored(cases: Vec<Case>) -> Vec<Scored> {
+    let texts: Vec<_> = cases.iter().map(|case| &case.text).collect();
+    let scores = CLASSIFIER.score(&texts).unwrap();
+    assert_eq!(scores.len(), cases.len());
+    let judge = |(case, scores): (Case, Scores)| {
+        let verdict = CLASSIFIER.policy().verdict(&scores);
+        let flagged = verdict.decision == Decision::Flag;
+        Scored { case, scores, flagged, because: verdict.because }
+    };
+    cases.into_iter().zip(scores).map(judge).collect()
+}
+
+/// The share of those `among` that are `counted`.
+fn share<'s>(among: impl Iterator<Item = &'s Scored>, counted: impl Fn(&Scored) -> bool) -> f64 {
+    let (mut all, mut hits) = (0_u32, 0_u32);
+    for scored in among {
+        all += 1;
+        hits += u32::from(counted(scored));
+    }
+    assert!(all > 0, "there is nothing to count");
+    f64::from(hits) / f64::from(all)
+}
+
+/// The share that is flagged among the cases of each category that are, or are not, dehumanizing.
+fn flagged_by_category(dehumanizing: bool) -> BTreeMap<Category, f64> {
+    let of = |category| {
+        let among = SCORED.iter().filter(move |scored| {
+            scored.case.category == Some(category) && scored.case.dehumanizing == dehumanizing
+        });
+        (category, share(among, |scored| scored.flagged))
+    };
+    Category::ALL.into_iter().map(of).collect()
+}
+
+/// What a failed test prints: accuracy by function and by category, with masked examples.
+fn report(scored: &[Scored]) -> String {
+    let mut by_function = BTreeMap::<_, Vec<&Scored>>::new();
+    let mut by_category = BTreeMap::<_, Vec<&Scored>>::new();
+    for one in scored {
+        by_function.entry((!one.case.dehumanizing, one.case.function)).or_default().push(one);
+        let category = one.case.category.map_or("no category", Category::name);
+        by_category.entry((!one.case.dehumanizing, category)).or_default().push(one);
+    }
+    let mut text = String::new();
+    for (title, table) in [("by function", by_function), ("by category", by_category)] {
+        let _ = writeln!(text, "\nright {title}:");
+        for ((harmless, name), among) in table {
+            let right = share(among.iter().copied(), Scored::is_right) * 100.0;
+            let kind = if harmless { "not to flag" } else { "to flag" };
+            let _ = writeln!(text, "{right:6.1} % of {:4} {kind:11} {name}", among.len());
+            for wrong in among.iter().filter(|one| !one.is_right()).take(3) {
+                let (p, masked) = (wrong.scores.dehumanization(), masked(&wrong.case.text));
+                let _ = writeln!(text, "           {p:.3} {}: {masked}", wrong.case.id);
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn dehumanizing_texts_are_flagged_whatever_the_category() {
+    let among = SCORED.iter().filter(|scored| scored.case.dehumanizing);
+    let recall = share(among, |scored| scored.flagged);
+    let by_category = flagged_by_category(true);
+    let worst = by_category.values().copied().fold(1.0, f64::min);
+    assert!(
+        recall >= 0.90 && worst >= 0.85,
+        "recall {recall:.3}, worst {worst:.3} of {by_category:.3?}\n{}",
+        report(&SCORED)
+    );
+}
+
+#[test]
+fn other_texts_are_rarely_flagged_and_alike_in_every_category() {
+    let among = SCORED.iter().filter(|scored| !scored.case.dehumanizing);
+    let alarms = share(among, |scored| scored.flagged);
+    let by_category = flagged_by_category(false);
+    let worst = by_category.values().copied().fold(0.0, f64::max);
+    let spread = worst - by_category.values().copied().fold(1.0, f64::min);
+    assert!(
+        alarms <= 0.08 && worst <= 0.12 && spread <= 0.05,
+        "false alarms {alarms:.3}, worst {worst:.3}, spread {spread:.3} of {by_category:.3?}\n{}",
+        report(&SCORED)
+    );
+}
+
+#[test]
+fn speech_against_and_about_dehumanization_is_let_be() {
+    let functions = ["quoted_and_condemned", "news_report", "research_report", "negated"];
+    let right = functions.map(|function| {
+        let among = SCORED.iter().filter(|scored| scored.case.function == function);
+        (function, share(among, Scored::is_right))
+    });
+    assert!(
+        right.iter().all(|(_, share)| *share >= 0.85),
+        "right {right:.3?}\n{}",
+        report(&SCORED)
+    );
+}
+
+#[test]
+fn naming_a_group_is_not_hate() {
+    let functions = ["neutral_mention", "positive_mention"];
+    let among = SCORED.iter().filter(|scored| functions.contains(&scored.case.function));
+    let is_hate = |scored: &Scored| scored.scores.hate() > 0.5;
+    let hate = share(among.clone(), is_hate);
+    let examples: Vec<_> =
+        among.filter(|one| is_hate(one)).take(10).map(|one| masked(&one.case.text)).collect();
+    assert!(hate <= 0.10, "{hate:.3} have a hate score above one half: {examples:#?}");
+}
+
+#[test]
+fn hiding_the_telling_words_hides_little() {
+    let explicit = || SCORED.iter().filter(|scored| scored.case.is_explicit());
+    let plain = share(explicit(), |scored| scored.flagged);
+    // Else there would be little to lose.
+    assert!(plain >= 0.90, "recall of explicit cases {plain:.3}\n{}", report(&SCORED));
+    let mut rng = Rng::with_seed(5);
+    let copies: Vec<_> = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| explicit().map(move |scored| (kind, &scored.case)))
+        .map(|(kind, case)| {
+            let id = format!("{}-{kind}", case.id);
+            Case { id, text: obfuscated(&case.text, kind, &mut rng), ..case.clone() }
+        })
+        .collect();
+    let copies = scored(copies);
+    let mut lost = BTreeMap::new();
+    let mut examples = String::new();
+    for kind in Kind::ALL {
+        let ending = format!("-{kind}");
+        let among = || copies.iter().filter(|one| one.case.id.ends_with(&ending));
+        lost.insert(kind.to_string(), plain - share(among(), |one| one.flagged));
+        for missed in among().filter(|one| !one.flagged).take(3) {
+            // Masking cannot find hidden words: only what the case is like is told.
+            let _ = writeln!(examples, "{:.3} {}", missed.scores.dehumanization(), missed.case.id);
+        }
+    }
+    assert!(
+        lost.values().all(|lost| *lost <= 0.05),
+        "of recall {plain:.3} are lost {lost:.3?}\n{examples}"
+    );
+}
+
+#[test]
+fn the_post_of_january_2021_is_flagged_and_its_contrasts_are_not() {
+    let among = scored(january_2021());
+    let causes = [Category::Ethnicity, Category::Religion, Category::Gender];
+    let is_right = |one: &Scored| {
+        let named = one.because.iter().any(|category| causes.contains(category));
+        one.is_right() && (named || !one.case.dehumanizing)
+    };
+    let wrong: Vec<_> = among
+        .iter()
+        .filter(|one| !is_right(one))
+        .map(|one| (one.scores.dehumanization(), &one.because, masked(&one.case.text)))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} are wrong: {wrong:#.3?}", wrong.len(), among.len());
+}
+
+#[test]
+fn a_sentence_hidden_in_a_long_text_is_flagged_and_found() {
+    let places = [0.0, 0.25, 0.5, 0.75, 1.0];
+    let planted = places.map(|place| planted(PAGE_WORDS, place));
+    let texts = planted.each_ref().map(|(text, _)| text);
+    let mut wrong = Vec::new();
+    for ((place, (text, range)), scores) in
+        places.iter().zip(&planted).zip(CLASSIFIER.score(&texts).unwrap())
+    {
+        assert!(scores.windows.len() > 5, "the text is long");
+        let flagged = CLASSIFIER.policy().verdict(&scores).decision == Decision::Flag;
+        let of = |at: usize| scores.windows[at].probabilities.dehumanization;
+        let highest = (0..scores.windows.len()).max_by(|a, b| of(*a).total_cmp(&of(*b))).unwrap();
+        let bytes = scores.windows[highest].bytes.clone();
+        let found = bytes.start < range.end && range.start < bytes.end;
+        if !flagged || !found {
+            let case = masked(&text[range.clone()]);
+            wrong.push(format!(
+                "at {place}: flagged {flagged}, {range:?} found {found} in {bytes:?} ({:.3}): {case}",
+                of(highest)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

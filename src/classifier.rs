@@ -10,8 +10,8 @@ use crate::{
     engine::{CandleEngine, Device, Engine, EngineError},
     model::{Manifest, Model, ModelError, ModelSource},
     policy::Policy,
-    scores::{Scores, Unscored, WindowScores},
-    text::{Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
+    scores::{Scores, TextView, Unscored, WindowScores},
+    text::{NormalizedView, Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
 };
 
 /// How many texts a stream takes in before it computes; sorting by length wants many, memory and
@@ -105,7 +105,7 @@ impl Classifier {
         let mut scores = scores.into_iter().flatten();
         let texts = tokenized.texts.iter().map(|text| match text.unscored {
             Some(reason) => Scores::without_content(reason),
-            None => Scores::from_windows(scores.by_ref().take(text.windows.len()).collect()),
+            None => Scores::from_windows(scores.by_ref().take(text.windows().count()).collect()),
         });
         Ok(texts.collect())
     }
@@ -174,42 +174,65 @@ impl Classifier {
         self.tokenizing.threads()
     }
 
-    /// Tokens and windows of one text; none for a text without content.
+    /// The normalized view of a text: invisible characters left out, letters in another dress or of
+    /// another script made plain, "v3rm1n", "v e r m i n" and "verrrmin" decoded, emoji named. None
+    /// where that changes nothing.
+    ///
+    /// Whether letters spell a word is judged by the model's vocabulary. Ordinary texts in any
+    /// script, part numbers, prices, addresses and abbreviations are their own view.
+    pub fn normalized_view(&self, text: &str) -> Option<NormalizedView> {
+        NormalizedView::of(text, &self.tokenizer)
+    }
+
+    /// What the model reads of one text; nothing for a text without content.
     fn window(&self, text: &str) -> Result<WindowedText, TokenizerError> {
-        let without_content = |reason| {
-            Ok(WindowedText {
-                tokens: Tokens::default(),
-                windows: Vec::new(),
-                unscored: Some(reason),
-            })
-        };
+        let without_content =
+            |reason| Ok(WindowedText { readings: Vec::new(), unscored: Some(reason) });
         if text.is_empty() {
             return without_content(Unscored::Empty);
         }
         if text.trim().is_empty() {
             return without_content(Unscored::Blank);
         }
-        let tokens = self.tokenizer.tokenize(text)?;
-        let windows: Vec<_> = self.window_limits.windows(&tokens).collect();
-        if windows.is_empty() {
+        let reading = |view, tokens| {
+            let windows = self.window_limits.windows(&tokens).collect();
+            Reading { view, tokens, windows }
+        };
+        let raw = self.tokenizer.tokenize(text)?;
+        let mut readings = Vec::with_capacity(1);
+        if let Some(view) = self.normalized_view(text) {
+            let mut tokens = self.tokenizer.tokenize(view.text())?;
+            if tokens.ids != raw.ids && !tokens.ids.is_empty() {
+                for (start, end) in &mut tokens.offsets {
+                    let bytes = view.original(*start..*end);
+                    (*start, *end) = (bytes.start, bytes.end);
+                }
+                readings.push(reading(TextView::Normalized, tokens));
+            }
+        }
+        if !raw.ids.is_empty() {
+            readings.insert(0, reading(TextView::Raw, raw));
+        }
+        if readings.is_empty() {
             return without_content(Unscored::NoTokens);
         }
-        Ok(WindowedText { tokens, windows, unscored: None })
+        Ok(WindowedText { readings, unscored: None })
     }
 
     /// The scores of the windows at `indices`, computed in one batch.
     fn compute(
         &self,
         indices: &[usize],
-        windows: &[(&Tokens, &Window)],
+        windows: &[(&Reading, &Window)],
     ) -> Result<Vec<WindowScores>, EngineError> {
         let mut batch = PackedBatch::default();
         for &index in indices {
-            let (tokens, window) = windows[index];
-            batch.push(self.tokenizer.frame(&tokens.ids[window.tokens.clone()]));
+            let (reading, window) = windows[index];
+            batch.push(self.tokenizer.frame(&reading.tokens.ids[window.tokens.clone()]));
         }
         let logits = self.engine.forward(&batch)?;
         let scored = indices.iter().zip(logits.rows()).map(|(&index, row)| WindowScores {
+            view: windows[index].0.view,
             bytes: windows[index].1.bytes.clone(),
             probabilities: self.manifest.probabilities(row),
         });
@@ -238,9 +261,25 @@ pub struct Tokenized {
 
 #[derive(Debug)]
 struct WindowedText {
+    /// The raw text's, then the normalized view's; at least one unless unscored.
+    readings: Vec<Reading>,
+    unscored: Option<Unscored>,
+}
+
+/// One form of a text as the model reads it.
+#[derive(Debug)]
+struct Reading {
+    view: TextView,
     tokens: Tokens,
     windows: Vec<Window>,
-    unscored: Option<Unscored>,
+}
+
+impl WindowedText {
+    fn windows(&self) -> impl Iterator<Item = (&Reading, &Window)> {
+        self.readings
+            .iter()
+            .flat_map(move |reading| reading.windows.iter().map(move |window| (reading, window)))
+    }
 }
 
 impl Tokenized {
@@ -250,8 +289,8 @@ impl Tokenized {
         self.windows().map(|(_, window)| window.tokens.len() + self.special_tokens)
     }
 
-    fn windows(&self) -> impl Iterator<Item = (&Tokens, &Window)> {
-        self.texts.iter().flat_map(|text| text.windows.iter().map(|window| (&text.tokens, window)))
+    fn windows(&self) -> impl Iterator<Item = (&Reading, &Window)> {
+        self.texts.iter().flat_map(WindowedText::windows)
     }
 }
 

@@ -50,7 +50,7 @@ pub use {
         ConfigError, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource, WeightsError,
     },
     policy::{Decision, Level, Policy, PolicyError, Verdict},
-    scores::{Probabilities, Scores, Unscored, WindowScores},
+    scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
     taxonomy::{Category, Way},
-    text::TokenizerError,
+    text::{NormalizedView, TokenizerError},
 };

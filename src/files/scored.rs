@@ -90,7 +90,7 @@ mod tests {
     use crate::{
         files::Fields,
         policy::Decision,
-        scores::{Probabilities, WindowScores},
+        scores::{Probabilities, TextView, WindowScores},
     };
 
     fn scored(outcome: Outcome) -> Scored {
@@ -102,7 +102,11 @@ mod tests {
     fn columns_and_values_agree() {
         let mut probabilities = Probabilities { dehumanization: 0.75, ..Default::default() };
         probabilities.categories[Category::Caste] = 0.5;
-        let scores = Scores::from_windows(vec![WindowScores { bytes: 0..1, probabilities }]);
+        let scores = Scores::from_windows(vec![WindowScores {
+            view: TextView::Raw,
+            bytes: 0..1,
+            probabilities,
+        }]);
         let because = vec![Category::Caste, Category::Age];
         let good = scored(Outcome::Scored(scores, Verdict { decision: Decision::Flag, because }));
         let row: std::collections::HashMap<_, _> = COLUMNS.iter().zip(columns(&good)).collect();

@@ -10,7 +10,7 @@ use crate::{
     engine::{CandleEngine, Device, Engine, EngineError},
     model::{Manifest, Model, ModelError, ModelSource},
     policy::Policy,
-    scores::{Scores, TextView, Unscored, WindowScores},
+    scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
     text::{NormalizedView, Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
 };
 
@@ -91,23 +91,38 @@ impl Classifier {
     /// When the engine fails.
     pub fn score_tokenized(&self, tokenized: &Tokenized) -> Result<Vec<Scores>, Error> {
         // The windows of all texts in one list; each text's are neighbours.
-        let windows: Vec<_> = tokenized.windows().collect();
-        let lengths: Vec<_> = tokenized.lengths().collect();
-        let batches = plan(&lengths, self.max_batch_tokens);
-        let workers = self.computing.as_ref().unwrap_or(&self.tokenizing);
-        let computed = workers.map(&batches, |indices| self.compute(indices, &windows))?;
-
-        let mut scores: Vec<Option<WindowScores>> = vec![None; windows.len()];
-        for (&index, window) in batches.iter().flatten().zip(computed.into_iter().flatten()) {
-            scores[index] = Some(window);
-        }
-        // The plan holds every window exactly once, so `flatten` drops nothing.
-        let mut scores = scores.into_iter().flatten();
+        let contents: Vec<_> =
+            tokenized.windows().map(|(reading, window)| reading.content(window)).collect();
+        let mut probabilities = self.probabilities(&contents)?.into_iter();
         let texts = tokenized.texts.iter().map(|text| match text.unscored {
             Some(reason) => Scores::without_content(reason),
-            None => Scores::from_windows(scores.by_ref().take(text.windows().count()).collect()),
+            None => {
+                let windows = text.windows().zip(probabilities.by_ref());
+                let scored = windows.map(|((reading, window), probabilities)| WindowScores {
+                    view: reading.view,
+                    bytes: window.bytes.clone(),
+                    probabilities,
+                });
+                Scores::from_windows(scored.collect())
+            }
         });
         Ok(texts.collect())
+    }
+
+    /// The probabilities of every window, in order, given its tokens without special ones.
+    pub(crate) fn probabilities(&self, contents: &[&[u32]]) -> Result<Vec<Probabilities>, Error> {
+        let special_tokens = self.tokenizer.special_tokens();
+        let lengths: Vec<_> = contents.iter().map(|ids| ids.len() + special_tokens).collect();
+        let batches = plan(&lengths, self.max_batch_tokens);
+        let workers = self.computing.as_ref().unwrap_or(&self.tokenizing);
+        let computed = workers.map(&batches, |indices| self.compute(indices, contents))?;
+
+        let mut all = vec![Probabilities::default(); contents.len()];
+        // The plan holds every window exactly once.
+        for (&index, probabilities) in batches.iter().flatten().zip(computed.iter().flatten()) {
+            all[index] = *probabilities;
+        }
+        Ok(all)
     }
 
     /// Scores a stream of texts of any length: every text comes back with its scores, in order.
@@ -219,24 +234,18 @@ impl Classifier {
         Ok(WindowedText { readings, unscored: None })
     }
 
-    /// The scores of the windows at `indices`, computed in one batch.
+    /// The probabilities of the windows at `indices`, computed in one batch.
     fn compute(
         &self,
         indices: &[usize],
-        windows: &[(&Reading, &Window)],
-    ) -> Result<Vec<WindowScores>, EngineError> {
+        contents: &[&[u32]],
+    ) -> Result<Vec<Probabilities>, EngineError> {
         let mut batch = PackedBatch::default();
         for &index in indices {
-            let (reading, window) = windows[index];
-            batch.push(self.tokenizer.frame(&reading.tokens.ids[window.tokens.clone()]));
+            batch.push(self.tokenizer.frame(contents[index]));
         }
         let logits = self.engine.forward(&batch)?;
-        let scored = indices.iter().zip(logits.rows()).map(|(&index, row)| WindowScores {
-            view: windows[index].0.view,
-            bytes: windows[index].1.bytes.clone(),
-            probabilities: self.manifest.probabilities(row),
-        });
-        Ok(scored.collect())
+        Ok(logits.rows().map(|row| self.manifest.probabilities(row)).collect())
     }
 }
 
@@ -255,23 +264,30 @@ impl std::fmt::Debug for Classifier {
 /// Texts as windows of tokens; made by [`Classifier::tokenize`] and good for that classifier.
 #[derive(Debug)]
 pub struct Tokenized {
-    texts: Vec<WindowedText>,
-    special_tokens: usize,
+    pub(crate) texts: Vec<WindowedText>,
+    pub(crate) special_tokens: usize,
 }
 
 #[derive(Debug)]
-struct WindowedText {
+pub(crate) struct WindowedText {
     /// The raw text's, then the normalized view's; at least one unless unscored.
-    readings: Vec<Reading>,
+    pub(crate) readings: Vec<Reading>,
     unscored: Option<Unscored>,
 }
 
 /// One form of a text as the model reads it.
 #[derive(Debug)]
-struct Reading {
-    view: TextView,
-    tokens: Tokens,
-    windows: Vec<Window>,
+pub(crate) struct Reading {
+    pub(crate) view: TextView,
+    pub(crate) tokens: Tokens,
+    pub(crate) windows: Vec<Window>,
+}
+
+impl Reading {
+    /// The ids of a window's tokens.
+    pub(crate) fn content(&self, window: &Window) -> &[u32] {
+        &self.tokens.ids[window.tokens.clone()]
+    }
 }
 
 impl WindowedText {

@@ -36,7 +36,8 @@ impl Probabilities {
 }
 
 /// Which form of a text was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TextView {
     /// The text as it is.
     #[default]

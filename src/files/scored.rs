@@ -68,17 +68,17 @@ pub(super) fn columns(row: &Scored) -> Vec<String> {
 }
 
 /// The object that JSON lines gain.
-impl Serialize for Scored {
+impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        match &self.outcome {
-            Outcome::Scored(scores, verdict) => {
+        match self {
+            Self::Scored(scores, verdict) => {
                 scores.serialize_probabilities(&mut map)?;
                 map.serialize_entry("verdict", &verdict.decision)?;
                 map.serialize_entry("because", &verdict.because)?;
                 map.serialize_entry("windows", &scores.windows.len())?;
             }
-            Outcome::Failed(reason) => map.serialize_entry("error", reason)?,
+            Self::Failed(reason) => map.serialize_entry("error", reason)?,
         }
         map.end()
     }

@@ -96,7 +96,10 @@ proptest! {
         }
         let of_one_view = scores.windows.windows(2).filter(|pair| pair[0].view == pair[1].view);
         for pair in of_one_view {
-            prop_assert!(pair[0].bytes.start < pair[1].bytes.start);
+            // Several tokens of a view may stand for the same bytes, those of an emoji.
+            let raw = pair[0].view == TextView::Raw;
+            let order = pair[0].bytes.start.cmp(&pair[1].bytes.start);
+            prop_assert!(order.is_lt() || order.is_eq() && !raw);
             prop_assert!(pair[0].bytes.end > pair[1].bytes.start, "windows overlap");
         }
         let highest = scores.windows.iter().map(|w| w.probabilities.dehumanization);
@@ -115,11 +118,12 @@ fn texts_without_content_are_marked_in_their_place() {
 
 #[test]
 fn a_text_in_disguise_is_scored_as_it_is_and_as_its_view() {
-    let texts = ["no d0gs or c@ts", "no dogs or cats", "no d o g s", "ca\u{200b}t"];
-    let [disguised, plain, _, invisible] = TOGETHER.score(&texts).unwrap().try_into().unwrap();
+    let texts = ["no b1rd or w@ter", "no bird or water", "no b i r d", "ca\u{200b}t"];
+    let [disguised, plain, spaced, invisible] = TOGETHER.score(&texts).unwrap().try_into().unwrap();
     let views = |scores: &Scores| -> Vec<_> { scores.windows.iter().map(|w| w.view).collect() };
     assert_eq!(views(&disguised), [TextView::Raw, TextView::Normalized]);
     assert_eq!(views(&plain), [TextView::Raw]);
+    assert_eq!(spaced.windows[1].bytes, 0..texts[2].len());
     assert_eq!(views(&invisible), [TextView::Raw], "the tokens are the same");
     let [raw, view] = disguised.windows.try_into().unwrap();
     assert!((view.probabilities.dehumanization - plain.dehumanization()).abs() < ROUNDING);
@@ -130,7 +134,7 @@ fn a_text_in_disguise_is_scored_as_it_is_and_as_its_view() {
 
 #[test]
 fn a_long_text_in_disguise_has_windows_of_both_views_in_bytes_of_the_original() {
-    let text = "The d0gs and c\u{430}ts came again. ".repeat(20);
+    let text = "The b1rd and w\u{430}ter came again. ".repeat(20);
     let scores = TOGETHER.score(&[&text]).unwrap().remove(0);
     let normalized = scores.windows.iter().filter(|w| w.view == TextView::Normalized);
     let bytes: Vec<_> = normalized.map(|window| window.bytes.clone()).collect();

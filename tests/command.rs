@@ -396,7 +396,7 @@ fn an_explanation_is_coloured_when_asked_and_never_sends_control_characters() {
 
 #[test]
 fn an_explanation_as_json_is_one_object_with_the_view_and_every_word() {
-    let text = "no d0gs\u{1b}";
+    let text = "no b1rd\u{1b}";
     let output = explain(&["--text", text, "--json", "--quiet"]);
     assert!(output.stderr.is_empty());
     let explanations = json_lines(&output.stdout);
@@ -404,7 +404,7 @@ fn an_explanation_as_json_is_one_object_with_the_view_and_every_word() {
     let explanation = &explanations[0];
     assert_eq!(
         (&explanation["text"], &explanation["view"]),
-        (&text.into(), &"no dogs\u{1b}".into())
+        (&text.into(), &"no bird\u{1b}".into())
     );
     assert!(is_scored(explanation));
     let words = explanation["words"].as_array().unwrap();

@@ -117,8 +117,9 @@ fn decode(word: &[Mapped], tokenizer: &Tokenizer) -> Option<Vec<Mapped>> {
         return None;
     }
     let stretched = runs().any(|run| run.is_stretched());
+    let punctuated = runs().any(|run| "!|+".contains(run.char()) && run.same.len() > 1);
     let readable = ordinary && stretched && is_stretched_word(word)
-        || !ordinary && is_leetspeak(&shortened(runs()), tokenizer);
+        || !ordinary && !punctuated && is_leetspeak(&shortened(runs()), tokenizer);
     if !readable {
         return None;
     }
@@ -152,7 +153,12 @@ fn decode(word: &[Mapped], tokenizer: &Tokenizer) -> Option<Vec<Mapped>> {
         // Of "good" and "god" for "goood" the commoner, in doubt the one that keeps more.
         let single = runs().zip(&reading).filter(|(run, (_, n))| run.is_stretched() && *n == 1);
         let shortened = single.count().min(16);
-        Some(((spelling.pieces, u64::from(spelling.rank) << shortened), reading, spelling))
+        // Entries that are no word say little by their rank: of theirs the shortest.
+        let order = match spelling.pieces {
+            1 => u64::from(spelling.rank) << shortened,
+            _ => letters.len() as u64,
+        };
+        Some(((spelling.pieces, order), reading, spelling))
     });
     let (_, reading, Spelling { pieces, .. }) = spelled.min_by_key(|(order, ..)| *order)?;
     // A word of several pieces must be clearly shorter to the model than its disguise.

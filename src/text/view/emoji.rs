@@ -95,6 +95,8 @@ fn emoji_at(characters: &[Mapped]) -> Option<(&'static Emoji, usize)> {
         '\u{231a}'..='\u{23ff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}' => true,
         '\u{1f170}'..='\u{1f189}' => after.first().filter(is_variant).is_some(),
         '\u{1f000}'.. => true,
+        // Punctuation and signs that an emoji is drawn for, too.
+        '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' => false,
         char => !char.is_ascii() && after.first().filter(is_variant).is_some(),
     };
     if !shown_as_emoji {

@@ -32,7 +32,8 @@ impl Before {
         let stretched = self.repeated == 3 && char.is_ascii_alphabetic();
 
         // A sign that begins a mention stands for no letter.
-        let mention = self.last == '@' && !self.last_but_one.is_alphanumeric();
+        let sign = self.last_but_one;
+        let mention = self.last == '@' && !sign.is_alphanumeric() && sign != '@';
         let substituted = char.is_ascii_alphabetic() && is_substitute(self.last) && !mention
             || char == '$' && self.last.is_ascii_alphabetic();
 

@@ -81,6 +81,7 @@ fn emoji_are_named() {
         ("🇷🇦🇹🇸", "RATS"),
         ("🏴󠁧󠁢󠁥󠁮󠁧󠁿", "England flag"),
         ("I ❤️ it", "I red heart it"),
+        ("Hey\u{203c}\u{fe0f} Brand\u{2122}\u{fe0f}", "Hey\u{203c} Brand\u{2122}"),
     ]);
 }
 
@@ -94,6 +95,7 @@ fn leetspeak_and_stretching_are_decoded_where_they_disguise_a_word() {
         ("verrrrmin raaaats animaaaals", "vermin rats animals"),
         ("goooood sooooo coooool nooo", "good so cool no"),
         ("r@@@@ts", "rats"),
+        ("subhummmman", "subhuman"),
     ]);
 }
 
@@ -140,7 +142,7 @@ const CLEAN: &[&str] = &[
     "$5, $5k, US$500, 5$ and $AAPL, $TSLA rose 3%",
     "Sector5, group5, Windows7, iPhone5, player1, Area51, June5, test5",
     "the 747s, the 1990s, AK47s, F16s, V8s, B52s, 50kg, 100km, 9am",
-    "wow!nice, C++, 18+, and/or, 24/7, 1/2, w/o, yes|no, cats@home",
+    "wow!nice, oh no!!!!11, C++, 18+, and/or, 24/7, 1/2, w/o, yes|no, cats@home",
     "www, XXX, III, XVIII, zzz, hmm, IEEE, BBB, AAA",
     "“Curly” quotes — dashes… bullets • ½ ² µm ™ © № 5 ºC £5 €7 ¥9",
     "Café, naïve, Zürich, Łódź, Đặng, œuvre, İstanbul, ñandú.",

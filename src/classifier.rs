@@ -10,8 +10,8 @@ use crate::{
     engine::{CandleEngine, Device, Engine, EngineError},
     model::{Manifest, Model, ModelError, ModelSource},
     policy::Policy,
-    scores::{Scores, Unscored, WindowScores},
-    text::{Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
+    scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
+    text::{NormalizedView, Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
 };
 
 /// How many texts a stream takes in before it computes; sorting by length wants many, memory and
@@ -91,23 +91,38 @@ impl Classifier {
     /// When the engine fails.
     pub fn score_tokenized(&self, tokenized: &Tokenized) -> Result<Vec<Scores>, Error> {
         // The windows of all texts in one list; each text's are neighbours.
-        let windows: Vec<_> = tokenized.windows().collect();
-        let lengths: Vec<_> = tokenized.lengths().collect();
-        let batches = plan(&lengths, self.max_batch_tokens);
-        let workers = self.computing.as_ref().unwrap_or(&self.tokenizing);
-        let computed = workers.map(&batches, |indices| self.compute(indices, &windows))?;
-
-        let mut scores: Vec<Option<WindowScores>> = vec![None; windows.len()];
-        for (&index, window) in batches.iter().flatten().zip(computed.into_iter().flatten()) {
-            scores[index] = Some(window);
-        }
-        // The plan holds every window exactly once, so `flatten` drops nothing.
-        let mut scores = scores.into_iter().flatten();
+        let contents: Vec<_> =
+            tokenized.windows().map(|(reading, window)| reading.content(window)).collect();
+        let mut probabilities = self.probabilities(&contents)?.into_iter();
         let texts = tokenized.texts.iter().map(|text| match text.unscored {
             Some(reason) => Scores::without_content(reason),
-            None => Scores::from_windows(scores.by_ref().take(text.windows.len()).collect()),
+            None => {
+                let windows = text.windows().zip(probabilities.by_ref());
+                let scored = windows.map(|((reading, window), probabilities)| WindowScores {
+                    view: reading.view,
+                    bytes: window.bytes.clone(),
+                    probabilities,
+                });
+                Scores::from_windows(scored.collect())
+            }
         });
         Ok(texts.collect())
+    }
+
+    /// The probabilities of every window, in order, given its tokens without special ones.
+    pub(crate) fn probabilities(&self, contents: &[&[u32]]) -> Result<Vec<Probabilities>, Error> {
+        let special_tokens = self.tokenizer.special_tokens();
+        let lengths: Vec<_> = contents.iter().map(|ids| ids.len() + special_tokens).collect();
+        let batches = plan(&lengths, self.max_batch_tokens);
+        let workers = self.computing.as_ref().unwrap_or(&self.tokenizing);
+        let computed = workers.map(&batches, |indices| self.compute(indices, contents))?;
+
+        let mut all = vec![Probabilities::default(); contents.len()];
+        // The plan holds every window exactly once.
+        for (&index, probabilities) in batches.iter().flatten().zip(computed.iter().flatten()) {
+            all[index] = *probabilities;
+        }
+        Ok(all)
     }
 
     /// Scores a stream of texts of any length: every text comes back with its scores, in order.
@@ -174,46 +189,63 @@ impl Classifier {
         self.tokenizing.threads()
     }
 
-    /// Tokens and windows of one text; none for a text without content.
+    /// The normalized view of a text: invisible characters left out, letters in another dress or of
+    /// another script made plain, "v3rm1n", "v e r m i n" and "verrrmin" decoded, emoji named. None
+    /// where that changes nothing.
+    ///
+    /// Whether letters spell a word is judged by the model's vocabulary. Ordinary texts in any
+    /// script, part numbers, prices, addresses and abbreviations are their own view.
+    pub fn normalized_view(&self, text: &str) -> Option<NormalizedView> {
+        NormalizedView::of(text, &self.tokenizer)
+    }
+
+    /// What the model reads of one text; nothing for a text without content.
     fn window(&self, text: &str) -> Result<WindowedText, TokenizerError> {
-        let without_content = |reason| {
-            Ok(WindowedText {
-                tokens: Tokens::default(),
-                windows: Vec::new(),
-                unscored: Some(reason),
-            })
-        };
+        let without_content =
+            |reason| Ok(WindowedText { readings: Vec::new(), unscored: Some(reason) });
         if text.is_empty() {
             return without_content(Unscored::Empty);
         }
         if text.trim().is_empty() {
             return without_content(Unscored::Blank);
         }
-        let tokens = self.tokenizer.tokenize(text)?;
-        let windows: Vec<_> = self.window_limits.windows(&tokens).collect();
-        if windows.is_empty() {
+        let reading = |view, tokens| {
+            let windows = self.window_limits.windows(&tokens).collect();
+            Reading { view, tokens, windows }
+        };
+        let raw = self.tokenizer.tokenize(text)?;
+        let mut readings = Vec::with_capacity(1);
+        if let Some(view) = self.normalized_view(text) {
+            let mut tokens = self.tokenizer.tokenize(view.text())?;
+            if tokens.ids != raw.ids && !tokens.ids.is_empty() {
+                for (start, end) in &mut tokens.offsets {
+                    let bytes = view.original(*start..*end);
+                    (*start, *end) = (bytes.start, bytes.end);
+                }
+                readings.push(reading(TextView::Normalized, tokens));
+            }
+        }
+        if !raw.ids.is_empty() {
+            readings.insert(0, reading(TextView::Raw, raw));
+        }
+        if readings.is_empty() {
             return without_content(Unscored::NoTokens);
         }
-        Ok(WindowedText { tokens, windows, unscored: None })
+        Ok(WindowedText { readings, unscored: None })
     }
 
-    /// The scores of the windows at `indices`, computed in one batch.
+    /// The probabilities of the windows at `indices`, computed in one batch.
     fn compute(
         &self,
         indices: &[usize],
-        windows: &[(&Tokens, &Window)],
-    ) -> Result<Vec<WindowScores>, EngineError> {
+        contents: &[&[u32]],
+    ) -> Result<Vec<Probabilities>, EngineError> {
         let mut batch = PackedBatch::default();
         for &index in indices {
-            let (tokens, window) = windows[index];
-            batch.push(self.tokenizer.frame(&tokens.ids[window.tokens.clone()]));
+            batch.push(self.tokenizer.frame(contents[index]));
         }
         let logits = self.engine.forward(&batch)?;
-        let scored = indices.iter().zip(logits.rows()).map(|(&index, row)| WindowScores {
-            bytes: windows[index].1.bytes.clone(),
-            probabilities: self.manifest.probabilities(row),
-        });
-        Ok(scored.collect())
+        Ok(logits.rows().map(|row| self.manifest.probabilities(row)).collect())
     }
 }
 
@@ -232,15 +264,38 @@ impl std::fmt::Debug for Classifier {
 /// Texts as windows of tokens; made by [`Classifier::tokenize`] and good for that classifier.
 #[derive(Debug)]
 pub struct Tokenized {
-    texts: Vec<WindowedText>,
-    special_tokens: usize,
+    pub(crate) texts: Vec<WindowedText>,
+    pub(crate) special_tokens: usize,
 }
 
 #[derive(Debug)]
-struct WindowedText {
-    tokens: Tokens,
-    windows: Vec<Window>,
+pub(crate) struct WindowedText {
+    /// The raw text's, then the normalized view's; at least one unless unscored.
+    pub(crate) readings: Vec<Reading>,
     unscored: Option<Unscored>,
+}
+
+/// One form of a text as the model reads it.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) view: TextView,
+    pub(crate) tokens: Tokens,
+    pub(crate) windows: Vec<Window>,
+}
+
+impl Reading {
+    /// The ids of a window's tokens.
+    pub(crate) fn content(&self, window: &Window) -> &[u32] {
+        &self.tokens.ids[window.tokens.clone()]
+    }
+}
+
+impl WindowedText {
+    fn windows(&self) -> impl Iterator<Item = (&Reading, &Window)> {
+        self.readings
+            .iter()
+            .flat_map(move |reading| reading.windows.iter().map(move |window| (reading, window)))
+    }
 }
 
 impl Tokenized {
@@ -250,8 +305,8 @@ impl Tokenized {
         self.windows().map(|(_, window)| window.tokens.len() + self.special_tokens)
     }
 
-    fn windows(&self) -> impl Iterator<Item = (&Tokens, &Window)> {
-        self.texts.iter().flat_map(|text| text.windows.iter().map(|window| (&text.tokens, window)))
+    fn windows(&self) -> impl Iterator<Item = (&Reading, &Window)> {
+        self.texts.iter().flat_map(WindowedText::windows)
     }
 }
 

@@ -19,6 +19,7 @@
 //!
 //! [`Classifier::score`] takes a slice, [`Classifier::stream`] an iterator of any length. What comes
 //! out is [`Scores`]: calibrated probabilities. A [`Policy`] makes a decision of them.
+//! [`Classifier::explain`] tells which words a text's scores rest on.
 //!
 //! # Features
 //!
@@ -32,6 +33,7 @@ mod classifier;
 pub mod cli;
 mod digest;
 mod engine;
+mod explain;
 #[cfg(feature = "cli")]
 mod files;
 mod model;
@@ -46,11 +48,12 @@ pub use {
     classifier::{Classifier, ClassifierBuilder, Error, Stream, Tokenized},
     digest::{Digest, ParseDigestError},
     engine::{Device, EngineError, ParseDeviceError},
+    explain::{ExplainOptions, Explanation, WordAttribution},
     model::{
         ConfigError, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource, WeightsError,
     },
     policy::{Decision, Level, Policy, PolicyError, Verdict},
-    scores::{Probabilities, Scores, Unscored, WindowScores},
+    scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
     taxonomy::{Category, Way},
-    text::TokenizerError,
+    text::{NormalizedView, TokenizerError},
 };

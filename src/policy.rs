@@ -263,7 +263,7 @@ pub enum PolicyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::{Probabilities, Unscored, WindowScores};
+    use crate::scores::{Probabilities, TextView, Unscored, WindowScores};
 
     const POLICY: &str = r#"
         format = 1
@@ -285,7 +285,7 @@ mod tests {
         for &(category, probability) in categories {
             probabilities.categories[category] = probability;
         }
-        Scores::from_windows(vec![WindowScores { bytes: 0..1, probabilities }])
+        Scores::from_windows(vec![WindowScores { view: TextView::Raw, bytes: 0..1, probabilities }])
     }
 
     #[test]

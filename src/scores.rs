@@ -35,9 +35,23 @@ impl Probabilities {
     }
 }
 
+/// Which form of a text was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextView {
+    /// The text as it is.
+    #[default]
+    Raw,
+    /// The [normalized view](crate::NormalizedView), where it gives the model something else to
+    /// read.
+    Normalized,
+}
+
 /// The scores of one window of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowScores {
+    /// Which form of the text the window is of.
+    pub view: TextView,
     /// The bytes of the original text that the window covers, on character boundaries.
     pub bytes: Range<usize>,
     /// The window's own probabilities.
@@ -74,14 +88,19 @@ impl fmt::Display for Unscored {
 /// long harmless text has more chances of a false alarm than a short one; [`Scores::windows`] tells
 /// where the score comes from.
 ///
+/// A text in disguise (invisible characters, letters of other scripts, "v3rm1n", "v e r m i n", emoji)
+/// is read twice, as it is and as its [normalized view](crate::NormalizedView), and the larger
+/// probability counts for each label.
+///
 /// Serializes to the object that output rows carry: `dehumanization`, `hate`, `categories`, `ways`
-/// and `windows` (their count), numbers with at most six decimals; or `{"error": "…"}` for a text
+/// and `windows` (their count, of both forms), numbers with at most six decimals; or `{"error": "…"}` for a text
 /// that could not be scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
     /// The text's probabilities; all zero for a text without content.
     pub probabilities: Probabilities,
-    /// Every window's scores, in text order; none for a text without content.
+    /// Every window's scores, in text order, first those of the raw text, then those of the
+    /// normalized view; none for a text without content.
     pub windows: Vec<WindowScores>,
     /// Set where there was nothing to score.
     pub unscored: Option<Unscored>,
@@ -168,7 +187,7 @@ mod tests {
     fn window(bytes: Range<usize>, dehumanization: f32, animal: f32) -> WindowScores {
         let mut probabilities = Probabilities { dehumanization, ..Probabilities::default() };
         probabilities.ways[Way::Animal] = animal;
-        WindowScores { bytes, probabilities }
+        WindowScores { view: TextView::Raw, bytes, probabilities }
     }
 
     #[test]

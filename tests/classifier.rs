@@ -4,7 +4,7 @@
 
 use std::{num::NonZeroUsize, sync::LazyLock, thread};
 
-use dignity::{Category, Classifier, Device, Scores, Unscored, Way};
+use dignity::{Category, Classifier, Device, Scores, TextView, Unscored, Way};
 use proptest::prelude::*;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
@@ -41,7 +41,7 @@ fn numbers(scores: &Scores) -> Vec<f32> {
 fn assert_same(one: &Scores, other: &Scores) {
     assert_eq!(one.unscored, other.unscored);
     let bytes = |scores: &Scores| -> Vec<_> {
-        scores.windows.iter().map(|window| window.bytes.clone()).collect()
+        scores.windows.iter().map(|window| (window.view, window.bytes.clone())).collect()
     };
     assert_eq!(bytes(one), bytes(other));
     for (a, b) in numbers(one).into_iter().zip(numbers(other)) {
@@ -94,8 +94,12 @@ proptest! {
         for window in &scores.windows {
             prop_assert!(text.get(window.bytes.clone()).is_some_and(|part| !part.is_empty()));
         }
-        for pair in scores.windows.windows(2) {
-            prop_assert!(pair[0].bytes.start < pair[1].bytes.start);
+        let of_one_view = scores.windows.windows(2).filter(|pair| pair[0].view == pair[1].view);
+        for pair in of_one_view {
+            // Several tokens of a view may stand for the same bytes, those of an emoji.
+            let raw = pair[0].view == TextView::Raw;
+            let order = pair[0].bytes.start.cmp(&pair[1].bytes.start);
+            prop_assert!(order.is_lt() || order.is_eq() && !raw);
             prop_assert!(pair[0].bytes.end > pair[1].bytes.start, "windows overlap");
         }
         let highest = scores.windows.iter().map(|w| w.probabilities.dehumanization);
@@ -110,6 +114,42 @@ fn texts_without_content_are_marked_in_their_place() {
     let (empty, blank, none) = (Unscored::Empty, Unscored::Blank, Unscored::NoTokens);
     assert_eq!(marks, [Some(empty), None, Some(blank), None, Some(none)]);
     assert!(TOGETHER.score::<&str>(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn a_text_in_disguise_is_scored_as_it_is_and_as_its_view() {
+    let texts = ["no b1rd or w@ter", "no bird or water", "no b i r d", "ca\u{200b}t"];
+    let [disguised, plain, spaced, invisible] = TOGETHER.score(&texts).unwrap().try_into().unwrap();
+    let views = |scores: &Scores| -> Vec<_> { scores.windows.iter().map(|w| w.view).collect() };
+    assert_eq!(views(&disguised), [TextView::Raw, TextView::Normalized]);
+    assert_eq!(views(&plain), [TextView::Raw]);
+    assert_eq!(spaced.windows[1].bytes, 0..texts[2].len());
+    assert_eq!(views(&invisible), [TextView::Raw], "the tokens are the same");
+    let [raw, view] = disguised.windows.try_into().unwrap();
+    assert!((view.probabilities.dehumanization - plain.dehumanization()).abs() < ROUNDING);
+    assert_eq!(view.bytes, 0..texts[0].len());
+    let larger = raw.probabilities.hate.max(view.probabilities.hate);
+    assert_eq!(disguised.probabilities.hate, larger);
+}
+
+#[test]
+fn a_long_text_in_disguise_has_windows_of_both_views_in_bytes_of_the_original() {
+    let text = "The b1rd and w\u{430}ter came again. ".repeat(20);
+    let scores = TOGETHER.score(&[&text]).unwrap().remove(0);
+    let normalized = scores.windows.iter().filter(|w| w.view == TextView::Normalized);
+    let bytes: Vec<_> = normalized.map(|window| window.bytes.clone()).collect();
+    assert!(bytes.len() > 10 && bytes.len() < scores.windows.len());
+    assert_eq!((bytes[0].start, bytes[bytes.len() - 1].end), (0, text.trim_end().len()));
+    assert!(bytes.iter().all(|bytes| text.get(bytes.clone()).is_some()));
+}
+
+#[test]
+fn a_text_that_only_its_view_has_tokens_for_is_scored_by_it() {
+    // Tag characters, which the tokenizer drops and a flag is spelled with, do not make content.
+    let flag = "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
+    let scores = TOGETHER.score(&[flag, "\u{200b}\u{200e}"]).unwrap();
+    assert_eq!(scores[0].windows.last().unwrap().view, TextView::Normalized);
+    assert_eq!(scores[1].unscored, Some(Unscored::NoTokens));
 }
 
 #[test]
@@ -202,5 +242,23 @@ fn the_shipped_model_scores_a_text_alike_alone_and_in_company() {
     assert!(together.last().unwrap().windows.len() > 1);
     for (a, b) in together.iter().zip(&alone) {
         assert_same(a, b);
+    }
+}
+
+#[cfg(feature = "shipped")]
+#[test]
+fn the_shipped_model_sees_through_disguises() {
+    let classifier = Classifier::shipped().unwrap();
+    let plain = "Those immigrants are vermin and rats.";
+    let disguised = [
+        "Those immigrants are v3rm1n and r@ts.",
+        "Those immigrants are v e r m i n and r a t s.",
+        "Those immigrants are v\u{435}rmin and r\u{430}ts.",
+        "Those immigrants are 𝓿𝓮𝓻𝓶𝓲𝓷 and 𝓻𝓪𝓽𝓼.",
+        "Those immigrants are verrrrmin and raaaats.",
+    ];
+    let plain = classifier.score(&[plain]).unwrap()[0].dehumanization();
+    for scores in classifier.score(&disguised).unwrap() {
+        assert!(scores.dehumanization() > plain - ROUNDING);
     }
 }

@@ -362,6 +362,71 @@ fn one_text_gives_a_table() {
     assert_eq!(blank.stdout, b"not scored: the text is blank\n");
 }
 
+fn explain(arguments: &[&str]) -> Output {
+    let mut command = Command::cargo_bin("dignity").unwrap();
+    command.args(["explain", "--model", TINY]).args(arguments).output().unwrap()
+}
+
+#[test]
+fn an_explanation_shows_the_text_and_its_strongest_words() {
+    let output = explain(&["--text", "The dog is good.", "--top", "2"]);
+    assert!(output.status.success(), "{}", errors(&output));
+    assert!(errors(&output).contains("model tiny-bert"));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.starts_with("The dog is good.\n\nverdict: "), "{shown}");
+    let table: Vec<_> = shown.lines().skip_while(|line| !line.contains("log-odds")).collect();
+    assert_eq!(table.len(), 3);
+    let part = |line: &str| line.split_whitespace().next().unwrap().parse::<f32>().unwrap();
+    assert!(part(table[1]) >= part(table[2]));
+    let blank = explain(&["--text", " "]);
+    assert_eq!(blank.stdout, b"not scored: the text is blank\n");
+}
+
+#[test]
+fn an_explanation_is_coloured_when_asked_and_never_sends_control_characters() {
+    let text = "The \u{1b}[2Jdog is a good cat";
+    let plain = explain(&["--text", text]).stdout;
+    assert_eq!(explain(&["--text", text, "--color", "never"]).stdout, plain);
+    let coloured = explain(&["--text", text, "--color", "always"]).stdout;
+    let escapes = |output: &[u8]| output.iter().filter(|&&byte| byte == 0x1b).count();
+    assert_eq!(escapes(&plain), 0);
+    assert!(escapes(&coloured) > 0);
+    assert!(!coloured.windows(4).any(|part| part == b"\x1b[2J"));
+}
+
+#[test]
+fn an_explanation_as_json_is_one_object_with_the_view_and_every_word() {
+    let text = "no b1rd\u{1b}";
+    let output = explain(&["--text", text, "--json", "--quiet"]);
+    assert!(output.stderr.is_empty());
+    let explanations = json_lines(&output.stdout);
+    assert_eq!(explanations.len(), 1);
+    let explanation = &explanations[0];
+    assert_eq!(
+        (&explanation["text"], &explanation["view"]),
+        (&text.into(), &"no bird\u{1b}".into())
+    );
+    assert!(is_scored(explanation));
+    let words = explanation["words"].as_array().unwrap();
+    for word in words {
+        let (start, end) = (word["start"].as_u64().unwrap(), word["end"].as_u64().unwrap());
+        assert_eq!(word["word"], text[start as usize..end as usize]);
+        assert!(word["dehumanization"].is_f64() && word["ways"]["animal"].is_f64());
+    }
+    assert_eq!(words.len(), 2);
+    assert_eq!(explanation["windows"][0]["start"], 0);
+
+    let mut piped = Command::cargo_bin("dignity").unwrap();
+    piped.args(["explain", "--model", TINY, "--json"]).write_stdin("a\nb");
+    let piped = json_lines(&piped.output().unwrap().stdout);
+    assert_eq!((&piped[0]["text"], &piped[0]["view"]), (&"a\nb".into(), &Value::Null));
+    let mut bad = Command::cargo_bin("dignity").unwrap();
+    let bad =
+        bad.args(["explain", "--model", TINY]).write_stdin(b"\xff".to_vec()).output().unwrap();
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(errors(&bad).contains("standard input cannot be read as text"));
+}
+
 #[cfg(feature = "shipped")]
 #[test]
 fn what_ships_is_listed_and_is_what_runs() {

@@ -4,6 +4,8 @@
 //! 1 when the run failed, 2 when the command line is wrong. A reader that closes the pipe early is
 //! no failure.
 
+mod explain;
+mod model_options;
 mod models;
 mod score;
 
@@ -28,6 +30,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Score(Box<score::Arguments>),
+    Explain(Box<explain::Arguments>),
     Models(models::Arguments),
 }
 
@@ -35,6 +38,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Score(arguments) => score::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
     };
     match done {
@@ -62,6 +66,8 @@ enum CliError {
     Policy { path: PathBuf, source: PolicyError },
     #[error("{}: cannot be written: {source}", path.display())]
     Create { path: PathBuf, source: io::Error },
+    #[error("standard input cannot be read as text: {0}")]
+    Stdin(#[source] io::Error),
     #[error("the output cannot be written: {0}")]
     Write(#[from] io::Error),
     #[error("{0} (--strict: nothing more was scored)")]

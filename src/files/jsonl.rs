@@ -65,7 +65,7 @@ fn message(error: &serde_json::Error) -> String {
 
 /// Writes a row with its scores as a line.
 pub(super) fn write(out: &mut impl Write, row: &Scored) -> io::Result<()> {
-    let scores = to_raw_value(row)?;
+    let scores = to_raw_value(&row.outcome)?;
     let mut object = match &row.row.fields {
         Fields::Json(object) => object.clone(),
         Fields::Delimited { header, record } => {

@@ -68,17 +68,17 @@ pub(super) fn columns(row: &Scored) -> Vec<String> {
 }
 
 /// The object that JSON lines gain.
-impl Serialize for Scored {
+impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        match &self.outcome {
-            Outcome::Scored(scores, verdict) => {
+        match self {
+            Self::Scored(scores, verdict) => {
                 scores.serialize_probabilities(&mut map)?;
                 map.serialize_entry("verdict", &verdict.decision)?;
                 map.serialize_entry("because", &verdict.because)?;
                 map.serialize_entry("windows", &scores.windows.len())?;
             }
-            Outcome::Failed(reason) => map.serialize_entry("error", reason)?,
+            Self::Failed(reason) => map.serialize_entry("error", reason)?,
         }
         map.end()
     }
@@ -90,7 +90,7 @@ mod tests {
     use crate::{
         files::Fields,
         policy::Decision,
-        scores::{Probabilities, WindowScores},
+        scores::{Probabilities, TextView, WindowScores},
     };
 
     fn scored(outcome: Outcome) -> Scored {
@@ -102,7 +102,11 @@ mod tests {
     fn columns_and_values_agree() {
         let mut probabilities = Probabilities { dehumanization: 0.75, ..Default::default() };
         probabilities.categories[Category::Caste] = 0.5;
-        let scores = Scores::from_windows(vec![WindowScores { bytes: 0..1, probabilities }]);
+        let scores = Scores::from_windows(vec![WindowScores {
+            view: TextView::Raw,
+            bytes: 0..1,
+            probabilities,
+        }]);
         let because = vec![Category::Caste, Category::Age];
         let good = scored(Outcome::Scored(scores, Verdict { decision: Decision::Flag, because }));
         let row: std::collections::HashMap<_, _> = COLUMNS.iter().zip(columns(&good)).collect();

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use tokenizers::Model as _;
+
 /// Texts longer than this are tokenized in pieces, so that the tokenizer's own working memory (some
 /// hundred bytes a token) stays bounded whatever the length of a text.
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
 /// The tokens of one text, without the special tokens that frame a window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,18 @@ pub(crate) struct Tokenizer {
     inner: tokenizers::Tokenizer,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
+    /// What vocabulary entries that begin a word begin with: nothing for WordPiece, "Ġ" for
+    /// byte-level BPE, "▁" for SentencePiece.
+    word_start: String,
+}
+
+/// How the vocabulary spells a word; less is likelier to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Spelling {
+    /// Of how many vocabulary entries.
+    pub(crate) pieces: usize,
+    /// The first entry's id; vocabularies list common words first.
+    pub(crate) rank: u32,
 }
 
 impl Tokenizer {
@@ -40,7 +54,10 @@ impl Tokenizer {
             return Err(TokenizerError::NoLetters);
         }
         let (prefix, suffix) = (ids[..leading].to_vec(), ids[ids.len() - trailing..].to_vec());
-        Ok(Self { inner, prefix, suffix })
+        let words = inner.encode("a a", false).map_err(TokenizerError::Load)?;
+        let word = words.get_tokens().last().and_then(|token| token.strip_suffix('a'));
+        let word_start = word.unwrap_or_default().to_owned();
+        Ok(Self { inner, prefix, suffix, word_start })
     }
 
     /// The number of ids, special tokens included.
@@ -56,6 +73,35 @@ impl Tokenizer {
     /// The ids that the model reads for the given tokens: special tokens around `content`.
     pub(crate) fn frame<'a>(&'a self, content: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
         self.prefix.iter().chain(content).chain(&self.suffix).copied()
+    }
+
+    /// How the vocabulary spells `word`, which is of letters alone: as one entry, or as the more
+    /// entries the longer it is. None if it takes more: it is no word.
+    ///
+    /// Case is ignored.
+    pub(crate) fn spells(&self, word: &str) -> Option<Spelling> {
+        let entry = format!("{}{}", self.word_start, word.to_lowercase());
+        if let Some(rank) = self.inner.token_to_id(&entry) {
+            return Some(Spelling { pieces: 1, rank });
+        }
+        let most = match word.len() {
+            ..5 => return None,
+            5..8 => 2,
+            8..11 => 3,
+            _ => 4,
+        };
+        let tokens = self.inner.get_model().tokenize(&entry).ok()?;
+        // One token that is not the word stands for what the vocabulary cannot spell.
+        let spelled = (2..=most).contains(&tokens.len());
+        // Any five letters are two pieces, words are an ending and what it ends.
+        let stem = || tokens[0].value.len() >= self.word_start.len() + 4;
+        let is_word = spelled && (word.len() > 5 || stem());
+        is_word.then(|| Spelling { pieces: tokens.len(), rank: tokens[0].id })
+    }
+
+    /// How many tokens `text` is.
+    pub(crate) fn pieces(&self, text: &str) -> Option<usize> {
+        Some(self.inner.encode(text, false).ok()?.len())
     }
 
     /// Tokenizes a whole text, of any length.
@@ -76,7 +122,7 @@ impl Tokenizer {
 ///
 /// Tokenizers split at white space before anything else, so the tokens of the pieces are those of
 /// the whole; a text without white space is one piece.
-fn pieces(text: &str, size: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+pub(super) fn pieces(text: &str, size: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut start = 0;
     std::iter::from_fn(move || {
         if start >= text.len() {

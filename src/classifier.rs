@@ -8,7 +8,7 @@ use crate::{
     batch::{PackedBatch, Workers, plan},
     digest::Digest,
     engine::{CandleEngine, Device, Engine, EngineError},
-    model::{Manifest, Model, ModelError, ModelSource},
+    model::{Manifest, Model, ModelError, ModelSource, Policies},
     policy::Policy,
     scores::{Scores, Unscored, WindowScores},
     text::{Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
@@ -40,7 +40,7 @@ pub struct Classifier {
     window_limits: WindowLimits,
     manifest: Manifest,
     digest: Digest,
-    policy: Policy,
+    policies: Policies,
     engine: Box<dyn Engine>,
     device: Device,
     tokenizing: Workers,
@@ -139,9 +139,19 @@ impl Classifier {
         }
     }
 
-    /// The policy that comes with the model.
+    /// The model's default policy, [`DEFAULT_POLICY`](crate::DEFAULT_POLICY).
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        self.policies.default()
+    }
+
+    /// The model's policies, the default first.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter()
+    }
+
+    /// The model's policy of this name.
+    pub fn policy_named(&self, name: &str) -> Option<&Policy> {
+        self.policies().find(|policy| policy.name() == name)
     }
 
     /// The model's name.
@@ -365,7 +375,7 @@ impl ClassifierBuilder {
             window_limits: model.window_limits,
             manifest: model.manifest,
             digest: model.digest,
-            policy: model.policy,
+            policies: model.policies,
             engine: Box::new(engine),
             device: self.device,
             tokenizing,

@@ -32,6 +32,7 @@ mod classifier;
 pub mod cli;
 mod digest;
 mod engine;
+pub mod evaluate;
 #[cfg(feature = "cli")]
 mod files;
 mod model;
@@ -47,9 +48,10 @@ pub use {
     digest::{Digest, ParseDigestError},
     engine::{Device, EngineError, ParseDeviceError},
     model::{
-        ConfigError, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource, WeightsError,
+        ConfigError, DEFAULT_POLICY, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource,
+        WeightsError,
     },
-    policy::{Decision, Level, Policy, PolicyError, Verdict},
+    policy::{Decision, Level, Policy, PolicyData, PolicyError, Tuning, Verdict},
     scores::{Probabilities, Scores, Unscored, WindowScores},
     taxonomy::{Category, Way},
     text::TokenizerError,

@@ -4,7 +4,11 @@
 //! 1 when the run failed, 2 when the command line is wrong. A reader that closes the pipe early is
 //! no failure.
 
+mod evaluate;
+mod labelled;
 mod models;
+mod options;
+mod policy;
 mod score;
 
 use std::{
@@ -15,7 +19,13 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{classifier::Error, files::FileError, model::ModelError, policy::PolicyError};
+use crate::{
+    classifier::Error,
+    evaluate::TuneError,
+    files::{FileError, Input},
+    model::ModelError,
+    policy::PolicyError,
+};
 
 /// Scores text for dehumanizing language by protected category, on this machine.
 #[derive(Parser)]
@@ -28,6 +38,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Score(Box<score::Arguments>),
+    Evaluate(Box<evaluate::Arguments>),
+    Policy(policy::Arguments),
     Models(models::Arguments),
 }
 
@@ -35,6 +47,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Score(arguments) => score::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
     };
     match done {
@@ -60,6 +74,14 @@ enum CliError {
     File(#[from] FileError),
     #[error("{}: {source}", path.display())]
     Policy { path: PathBuf, source: PolicyError },
+    #[error("no policy is called {wanted:?}; the model has {}, and a FILE is read", names.join(", "))]
+    UnknownPolicy { wanted: String, names: Vec<String> },
+    #[error("{input}: no row has labels and a text that can be scored")]
+    NothingLabelled { input: Input },
+    #[error("{place}: {source}")]
+    Tune { place: &'static str, source: TuneError },
+    #[error(transparent)]
+    WritePolicy(PolicyError),
     #[error("{}: cannot be written: {source}", path.display())]
     Create { path: PathBuf, source: io::Error },
     #[error("the output cannot be written: {0}")]

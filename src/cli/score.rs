@@ -11,10 +11,13 @@ use std::{
 use clap::{CommandFactory, error::ErrorKind};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CliError, report};
+use super::{
+    CliError,
+    options::{ClassifierOptions, PolicyOption, report_run},
+    report,
+};
 use crate::{
     classifier::Classifier,
-    engine::Device,
     files::{self, FieldNames, Format, Input, Outcome, Output, OutputFormat, Row, Scored},
     policy::{Decision, Policy},
     scores::Scores,
@@ -58,25 +61,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FORMAT")]
     output_format: Option<OutputFormat>,
 
-    /// A policy file in place of the model's own
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyOption,
 
-    /// A model that ships, or a model directory [default: the first of `dignity models`]
-    #[arg(long, value_name = "MODEL")]
-    model: Option<String>,
-
-    /// What computes: cpu, cuda, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    device: Device,
-
-    /// Worker threads [default: one for every core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
-
-    /// Tokens computed at once by a thread [default: by device]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    max_batch_tokens: usize,
+    #[command(flatten)]
+    classifier: ClassifierOptions,
 
     /// Stop at the first bad row
     #[arg(long)]
@@ -97,49 +86,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             )
             .exit();
     }
-    let mut builder = Classifier::builder()
-        .device(arguments.device)
-        .threads(arguments.threads)
-        .max_batch_tokens(arguments.max_batch_tokens);
-    if let Some(model) = &arguments.model {
-        builder = builder.model(model.as_str());
-    }
-    let classifier = builder.build()?;
-    let policy = match &arguments.policy {
-        None => classifier.policy().clone(),
-        Some(path) => Policy::from_file(path)
-            .map_err(|source| CliError::Policy { path: path.clone(), source })?,
-    };
+    let classifier = arguments.classifier.build()?;
+    let policy = arguments.policy.choose(classifier.policies())?;
     if !arguments.quiet {
-        report(format_args!("{}", header(&classifier, &policy)));
-        if policy.model() != classifier.model_name() {
-            report(format_args!(
-                "dignity: the policy's thresholds were chosen for the model {}, not {}",
-                policy.model(),
-                classifier.model_name()
-            ));
-        }
+        report_run(&classifier, &policy);
     }
     match &arguments.text {
         Some(text) => score_text(&classifier, &policy, text),
         None => score_files(arguments, &classifier, &policy),
     }
-}
-
-/// What a run was made with: the first line on standard error.
-fn header(classifier: &Classifier, policy: &Policy) -> String {
-    format!(
-        "dignity {}; model {} {} {}; precision {}; device {}; policy {} {} {}",
-        env!("CARGO_PKG_VERSION"),
-        classifier.model_name(),
-        classifier.model_version(),
-        classifier.model_digest(),
-        classifier.precision(),
-        classifier.device(),
-        policy.name(),
-        policy.version(),
-        policy.digest(),
-    )
 }
 
 /// A row and which input it is from.

@@ -447,10 +447,10 @@ mod tests {
             Policy::from_toml(&POLICY.replace(from, to)).unwrap_err().to_string()
         };
         assert!(error("format = 1", "format = 2").contains("format 2"));
-        assert!(error("0.75", "1.5").contains("flag.dehumanization is 1.5"));
+        assert!(error("0.75", "1.5").contains("flag.dehumanization is 1.5 (line 7)"));
         assert!(error("0.75", "nan").contains("flag.dehumanization is NaN"));
         assert!(error("0.125", "-0.1").contains("because.categories.caste is -0.1"));
-        assert!(error("0.25", "0.8").contains("review threshold 0.8 is above"));
+        assert!(error("0.25", "0.8").contains("review threshold 0.8 (line 9) is above"));
         assert!(error("caste = 0.125", "casts = 0.125").contains("casts"));
         assert!(error("version = \"1\"", "").contains("version"));
         assert!(error("[review]", "[revue]").contains("revue"));

@@ -368,3 +368,98 @@ fn weighted(decisions: &[(bool, bool)], counts: &[u32]) -> Confusion {
     }
     confusion
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"
+        format = 1
+        name = "test"
+        version = "1"
+        model = "tiny"
+        [flag]
+        dehumanization = 0.75
+        [review]
+        dehumanization = 0.25
+        [because]
+        default = 0.5
+    "#;
+
+    /// Twenty texts, of which every second mentions an age group.
+    fn rows() -> Vec<Labelled> {
+        let row = |at: u8| {
+            let dehum = u8::from(at % 4 < 2 && at != 1);
+            let groups = if at.is_multiple_of(2) { "age" } else { "rel" };
+            let hate = if at < 3 { "null" } else { "1" };
+            let json = format!(
+                r#"{{"dehum":{dehum},"groups":"{groups}","ways":"a","hate":{hate},"function":"{}"}}"#,
+                if at < 8 { "first" } else { "second" }
+            );
+            // Descending, with ties.
+            let score = f32::from(20 - at - at % 3 / 2) / 20.0;
+            let mut probabilities = Probabilities { dehumanization: score, ..Default::default() };
+            probabilities.categories[Category::Age] = score;
+            probabilities.ways[Way::Animal] = 1.0 - score;
+            Labelled { labels: serde_json::from_str(&json).unwrap(), probabilities }
+        };
+        (0..20).map(row).collect()
+    }
+
+    fn report() -> Report {
+        let policy = Policy::from_toml(POLICY).unwrap();
+        Report::new(&rows(), &policy, Bootstrap { resamples: 50, seed: 1 })
+    }
+
+    #[test]
+    fn figures_are_those_of_scikit_learn() {
+        // scikit-learn 1.9.1 on the same rows: average_precision_score and roc_auc_score, the latter
+        // on the subsets that Borkan et al. define for the group.
+        let report = report();
+        let near = |figure: &Figure, value: f64| {
+            let found = figure.value.unwrap();
+            assert!((found - value).abs() < 1e-6, "{found} {value}");
+            let interval = figure.interval.unwrap();
+            assert!(interval.low <= found && found <= interval.high, "{figure:?}");
+        };
+        near(&report.dehumanization.average_precision, 0.526042482);
+        near(&report.dehumanization.roc_auc, 0.510101010);
+        near(&report.dehumanization_among_hate.roc_auc, 0.548611111);
+        near(&report.categories[Category::Age].ranking.roc_auc, 0.600000000);
+        near(&report.ways[Way::Animal].ranking.roc_auc, 0.489898990);
+        let age = report.groups.iter().find(|g| g.group == Group::Category(Category::Age)).unwrap();
+        assert_eq!((age.n, age.positives), (10, 5));
+        near(&age.subgroup_auc, 0.600000000);
+        assert_eq!((age.bpsn_auc.value, age.bpsn_auc.n), (None, 4));
+        near(&age.bnsp_auc, 0.550000000);
+    }
+
+    #[test]
+    fn decisions_are_counted_at_the_thresholds() {
+        let report = report();
+        let rows = rows();
+        let count = |threshold: f32, truth: bool| {
+            let chosen = rows.iter().filter(|row| row.probabilities.dehumanization >= threshold);
+            chosen.filter(|row| row.labels.dehumanization == truth).count() as u64
+        };
+        for (figures, threshold) in [(&report.flag, 0.75), (&report.review, 0.25)] {
+            assert_eq!(figures.threshold, threshold);
+            assert_eq!(figures.confusion.true_positives, count(threshold, true));
+            assert_eq!(figures.confusion.false_positives, count(threshold, false));
+            assert_eq!(figures.confusion.total(), 20);
+        }
+        let age = &report.categories[Category::Age];
+        let aged = rows.iter().filter(|row| row.labels.category(Category::Age) == Some(true));
+        let flagged = aged.clone().filter(|row| row.probabilities.dehumanization >= 0.75).count();
+        assert_eq!(age.flagged.n, aged.count());
+        assert_eq!(age.flagged.value, Some(flagged as f64 / age.flagged.n as f64));
+        assert_eq!(age.named.threshold, 0.5);
+
+        let [first, second] = report.by_function.as_slice() else { panic!("two functions") };
+        assert_eq!((first.name.as_str(), first.n, second.n), ("first", 8, 12));
+        assert_eq!(first.positives + second.positives, report.positives);
+        assert_eq!(first.flag.recall.value, None, "it rests on 3");
+        assert!(first.flag.accuracy.value.is_some());
+        assert!(report.by_category.is_empty());
+    }
+}

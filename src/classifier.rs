@@ -355,11 +355,7 @@ impl ClassifierBuilder {
     /// When the model's files cannot be read or do not fit one another, the device cannot be used,
     /// or threads cannot be started.
     pub fn build(self) -> Result<Classifier, Error> {
-        #[cfg(feature = "shipped")]
-        let default_model = Some(ModelSource::Shipped(crate::model::ShippedModel::ALL[0]));
-        #[cfg(not(feature = "shipped"))]
-        let default_model = None;
-        let source = self.model.or(default_model).ok_or(Error::NoModel)?;
+        let source = self.model.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
         let model = Model::load(&source)?;
         let engine = CandleEngine::new(&model, self.device)?;
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

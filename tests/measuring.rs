@@ -27,8 +27,9 @@ fn errors(output: &Output) -> &str {
 }
 
 fn evaluate(directory: &Path, arguments: &[&str]) -> Value {
-    let fixed = ["evaluate", LABELLED, "--json", "-", "--bootstrap", "20", "--quiet"];
-    let output = dignity(directory, &[&fixed, arguments].concat());
+    let fixed = ["evaluate", LABELLED, "--json", "-", "--quiet"];
+    let fast: &[_] = if arguments.contains(&"--bootstrap") { &[] } else { &["--bootstrap", "20"] };
+    let output = dignity(directory, &[&fixed, fast, arguments].concat());
     serde_json::from_str(stdout(&output)).unwrap()
 }
 

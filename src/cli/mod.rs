@@ -78,8 +78,8 @@ enum CliError {
     UnknownPolicy { wanted: String, names: Vec<String> },
     #[error("{input}: no row has labels and a text that can be scored")]
     NothingLabelled { input: Input },
-    #[error("{place}: {source}")]
-    Tune { place: &'static str, source: TuneError },
+    #[error("no {level} threshold: {source}")]
+    Tune { level: &'static str, source: TuneError },
     #[error(transparent)]
     WritePolicy(PolicyError),
     #[error("{}: cannot be written: {source}", path.display())]

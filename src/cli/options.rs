@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{CliError, report};
 use crate::{
-    classifier::Classifier,
+    classifier::{Classifier, Error},
+    digest::Digest,
     engine::Device,
     model::{Model, ModelSource},
     policy::Policy,
@@ -45,12 +46,8 @@ pub(super) struct PolicyOption {
 impl ModelOption {
     /// The model's files, without what computes.
     pub(super) fn load(&self) -> Result<Model, CliError> {
-        #[cfg(feature = "shipped")]
-        let default = Some(ModelSource::Shipped(crate::model::ShippedModel::ALL[0]));
-        #[cfg(not(feature = "shipped"))]
-        let default = None;
-        let source = self.model.as_deref().map(ModelSource::from).or(default);
-        let source = source.ok_or(crate::classifier::Error::NoModel)?;
+        let named = self.model.as_deref().map(ModelSource::from);
+        let source = named.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
         Ok(Model::load(&source)?)
     }
 }
@@ -123,7 +120,7 @@ pub(super) fn report_run(classifier: &Classifier, policy: &Policy) {
 }
 
 /// Says where a policy was made for another model.
-pub(super) fn report_mismatch(policy: &Policy, model: &str, digest: crate::digest::Digest) {
+pub(super) fn report_mismatch(policy: &Policy, model: &str, digest: Digest) {
     if policy.model() != model {
         report(format_args!(
             "dignity: the policy's thresholds were chosen for the model {}, not {model}",

@@ -96,7 +96,7 @@ struct Tune {
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     review_recall: f64,
 
-    /// How many rows the flag threshold must choose at least
+    /// How many rows the flag threshold must choose at least; fewer than 50 show little
     #[arg(long, value_name = "N", default_value_t = FEW)]
     least: usize,
 
@@ -208,11 +208,10 @@ impl Tune {
             .map(|row| (row.probabilities.dehumanization, row.labels.dehumanization))
             .collect();
         let review_wish = Wish::Recall(self.review_recall);
-        let failed = |place| move |source| CliError::Tune { place, source };
         let flag = choose(&scored, self.wish(), self.least, self.nearest)
-            .map_err(failed("the flag threshold"))?;
-        let review =
-            choose(&scored, review_wish, 1, false).map_err(failed("the review threshold"))?;
+            .map_err(|source| CliError::Tune { level: "flag", source })?;
+        let review = choose(&scored, review_wish, 1, false)
+            .map_err(|source| CliError::Tune { level: "review", source })?;
         self.report_few("flag", self.wish(), &flag);
         self.report_few("review", review_wish, &review);
 

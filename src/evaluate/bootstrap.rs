@@ -13,7 +13,8 @@ pub const MINIMUM: usize = 5;
 /// The percentile bootstrap (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993,
 /// chapter 13): the rows of a figure are drawn with replacement, as many as there are, the figure is
 /// computed anew, and the 2.5th and 97.5th percentiles of the results bound a 95% interval. It tells
-/// what the choice of rows does, not what other data would.
+/// what the choice of rows does, not what other data would. A share of exactly 0 or 1 has no width,
+/// which does not make it certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Bootstrap {
     /// How many resamples; with 0 there are no intervals.
@@ -54,7 +55,7 @@ pub struct Figure {
     /// Its 95% interval, where it was asked for.
     pub interval: Option<Interval>,
     /// How many rows it rests on: for a ranking those of the rarer class, for a share those that it
-    /// is a share of.
+    /// is a share of (for a precision the positives, where these are below [`MINIMUM`]).
     pub n: usize,
 }
 

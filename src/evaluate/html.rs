@@ -17,7 +17,7 @@ body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sa
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .pair { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start; }
 .pair > svg { flex: 1 1 22rem; max-width: 34rem; } .pair > .table { flex: 1 1 26rem; }
-.table { overflow-x: auto; }
+.bars > svg { max-width: 44rem; } .table { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--faint); padding-bottom: .3rem; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line);
@@ -34,7 +34,7 @@ svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .tick { fil
 
 /// The report as a page: no scripts, nothing from elsewhere, no text of the data.
 pub(crate) fn html(document: &Document) -> String {
-    let Document { report, data, model, policy, .. } = document;
+    let Document { report, data, model, .. } = document;
     let title = format!("{} on {}", model.name, data.name);
     let page = html! {
         (DOCTYPE)
@@ -73,7 +73,6 @@ pub(crate) fn html(document: &Document) -> String {
                     (slices("function", "By function", &report.by_function))
                     (slices("division", "By the field category", &report.by_category))
                 }
-                footer { p { "Made by dignity " (document.dignity) ", policy " (policy.name) "." } }
             }
         }
     };
@@ -224,7 +223,7 @@ fn labels<'a>(
          in a fainter colour the share that it reviews or flags. The table has the numbers."
     );
     html! {
-        div { (plot::bars(title, &format!("Recall by {title}"), &description, &bars)) }
+        div.bars { (plot::bars(title, &format!("Recall by {title}"), &description, &bars)) }
         div.table { table {
             caption {
                 "Precision and recall of the label are those at the threshold, where " (named)
@@ -285,7 +284,7 @@ fn slices(id: &str, title: &str, rows: &[SliceFigures]) -> Markup {
     html! {
         @if !rows.is_empty() {
             h2 { (title) }
-            div { (plot::bars(id, "Right decisions to flag", description, &bars)) }
+            div.bars { (plot::bars(id, "Right decisions to flag", description, &bars)) }
             div.table { table {
                 caption { "Decisions against labels" }
                 (head(&["name", "texts", "dehumanizing", "flagged", "right", "recall", "false alarms", "reviewed or flagged"]))

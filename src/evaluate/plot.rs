@@ -112,7 +112,14 @@ pub(super) fn reliability(report: &Report) -> Markup {
             }
         }
     };
-    square("reliability", "Reliability diagram", description, "probability", "share", content)
+    square(
+        "reliability",
+        "Reliability diagram",
+        description,
+        "probability",
+        "share dehumanizing",
+        content,
+    )
 }
 
 /// A row of a bar chart: its name, the figure drawn, and one drawn faintly behind it.

@@ -351,8 +351,10 @@ pub(crate) fn decision_figures(
     bootstrap: &Bootstrap,
 ) -> DecisionFigures {
     let confusion = Confusion::new(decisions.iter().copied());
-    let rests_on =
-        [confusion.chosen(), confusion.positives(), confusion.positives(), confusion.negatives()];
+    let positives = confusion.positives();
+    // Without positives to find, a low precision says nothing of the classifier.
+    let precision_of = if positives < MINIMUM as u64 { positives } else { confusion.chosen() };
+    let rests_on = [precision_of, positives, positives, confusion.negatives()];
     let [precision, recall, f1, false_positive_rate] =
         bootstrap.figures(decisions.len(), rests_on.map(|n| n as usize), |counts| {
             let c = weighted(decisions, counts);
@@ -454,6 +456,8 @@ mod tests {
         assert_eq!(age.flagged.n, aged.count());
         assert_eq!(age.flagged.value, Some(flagged as f64 / age.flagged.n as f64));
         assert_eq!(age.named.threshold, 0.5);
+        let caste = &report.categories[Category::Caste].named;
+        assert_eq!((caste.precision.value, caste.precision.n), (None, 0), "none to find");
 
         let [first, second] = report.by_function.as_slice() else { panic!("two functions") };
         assert_eq!((first.name.as_str(), first.n, second.n), ("first", 8, 12));

@@ -9,6 +9,15 @@ use super::{
 
 /// Writes the report as tables of at most 100 columns.
 pub(crate) fn write_table(out: &mut impl Write, document: &Document) -> io::Result<()> {
+    let mut padded = Vec::new();
+    write_padded(&mut padded, document)?;
+    for line in String::from_utf8_lossy(&padded).lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn write_padded(out: &mut impl Write, document: &Document) -> io::Result<()> {
     let Document { report, data, .. } = document;
     writeln!(
         out,
@@ -40,7 +49,7 @@ pub(crate) fn write_table(out: &mut impl Write, document: &Document) -> io::Resu
     for group in &report.groups {
         writeln!(
             out,
-            "  {:<22} {:>6} {:>6}  {} {} {}",
+            "  {:<22} {:>6} {:>6}  {:<21} {:<21} {:<21}",
             group.group.name(),
             group.n,
             group.positives,
@@ -69,7 +78,7 @@ fn decision(out: &mut impl Write, title: &str, figures: &DecisionFigures) -> io:
 }
 
 fn line(out: &mut impl Write, name: &str, figure: &Figure) -> io::Result<()> {
-    writeln!(out, "  {name:<28} {} of {}", full(figure), figure.n)
+    writeln!(out, "  {name:<28} {:<21} of {}", full(figure), figure.n)
 }
 
 fn labels<'a>(
@@ -79,13 +88,13 @@ fn labels<'a>(
 ) -> io::Result<()> {
     writeln!(
         out,
-        "\n{title:<25} {:>5}  {:<21} {:<5} {:>9}  {:<5} {:<5} {:>9} {:>8}",
-        "n", "ROC AUC", "AP", "threshold", "prec.", "rec.", "flagged", "reviewed"
+        "\n{title:<25} {:>5}  {:<21} {:>6} {:>10} {:>6} {:>6} {:>8} {:>8}",
+        "n", "ROC AUC", "AP", "threshold", "prec.", "recall", "flagged", "reviewed"
     )?;
     for (name, figures) in rows {
         writeln!(
             out,
-            "  {name:<23} {:>5}  {} {} {:>9}  {} {} {:>9} {:>8}",
+            "  {name:<23} {:>5}  {:<21} {:>6} {:>10} {:>6} {:>6} {:>8} {:>8}",
             figures.ranking.positives,
             full(&figures.ranking.roc_auc),
             short(&figures.ranking.average_precision),
@@ -106,13 +115,13 @@ fn slices(out: &mut impl Write, title: &str, rows: &[SliceFigures]) -> io::Resul
     let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).clamp(22, 48);
     writeln!(
         out,
-        "\n{title:<width$}   {:>5} {:>6} {:>7}  {:<21} {:<6} {:<12} {:<8}",
+        "\n{title:<width$}   {:>5} {:>6} {:>7}  {:<21} {:>6} {:>12} {:>8}",
         "n", "dehum.", "flagged", "right (flag)", "recall", "false alarms", "reviewed"
     )?;
     for row in rows {
         writeln!(
             out,
-            "  {:<width$} {:>5} {:>6} {:>7}  {} {:<6} {:<12} {:>8}",
+            "  {:<width$} {:>5} {:>6} {:>7}  {:<21} {:>6} {:>12} {:>8}",
             row.name,
             row.n,
             row.positives,
@@ -126,18 +135,17 @@ fn slices(out: &mut impl Write, title: &str, rows: &[SliceFigures]) -> io::Resul
     Ok(())
 }
 
-/// `0.912 (0.880 to 0.941)`, 21 columns, or less where there is no interval or no figure.
+/// `0.912 (0.880-0.941)`, or less where there is no interval or no figure.
 fn full(figure: &Figure) -> String {
-    let text = match (figure.value, figure.interval) {
+    match (figure.value, figure.interval) {
         (Some(value), Some(interval)) => {
             format!("{value:.3} ({:.3}-{:.3})", interval.low, interval.high)
         }
         _ => short(figure),
-    };
-    format!("{text:<21}")
+    }
 }
 
-/// `0.912`, or `-` in as many columns.
+/// `0.912`, or `-`.
 fn short(figure: &Figure) -> String {
-    figure.value.map_or_else(|| format!("{:<5}", "-"), |value| format!("{value:.3}"))
+    figure.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }

@@ -87,6 +87,15 @@ impl ModelSource {
         Self::Directory(path.into())
     }
 
+    /// The model that is taken where none is named: the first that ships, if any does.
+    pub(crate) fn default_shipped() -> Option<Self> {
+        #[cfg(feature = "shipped")]
+        let shipped = Some(Self::Shipped(ShippedModel::ALL[0]));
+        #[cfg(not(feature = "shipped"))]
+        let shipped = None;
+        shipped
+    }
+
     /// The content of one of the model's files.
     pub(crate) fn read(&self, file: &'static str) -> Result<Cow<'static, [u8]>, ModelError> {
         let (place, content) = match self {

@@ -8,7 +8,7 @@ use crate::{
     batch::{PackedBatch, Workers, plan},
     digest::Digest,
     engine::{CandleEngine, Device, Engine, EngineError},
-    model::{Manifest, Model, ModelError, ModelSource},
+    model::{Manifest, Model, ModelError, ModelSource, Policies},
     policy::Policy,
     scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
     text::{NormalizedView, Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
@@ -40,7 +40,7 @@ pub struct Classifier {
     window_limits: WindowLimits,
     manifest: Manifest,
     digest: Digest,
-    policy: Policy,
+    policies: Policies,
     engine: Box<dyn Engine>,
     device: Device,
     tokenizing: Workers,
@@ -154,9 +154,19 @@ impl Classifier {
         }
     }
 
-    /// The policy that comes with the model.
+    /// The model's default policy, [`DEFAULT_POLICY`](crate::DEFAULT_POLICY).
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        self.policies.default()
+    }
+
+    /// The model's policies, the default first.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter()
+    }
+
+    /// The model's policy of this name.
+    pub fn policy_named(&self, name: &str) -> Option<&Policy> {
+        self.policies().find(|policy| policy.name() == name)
     }
 
     /// The model's name.
@@ -400,11 +410,7 @@ impl ClassifierBuilder {
     /// When the model's files cannot be read or do not fit one another, the device cannot be used,
     /// or threads cannot be started.
     pub fn build(self) -> Result<Classifier, Error> {
-        #[cfg(feature = "shipped")]
-        let default_model = Some(ModelSource::Shipped(crate::model::ShippedModel::ALL[0]));
-        #[cfg(not(feature = "shipped"))]
-        let default_model = None;
-        let source = self.model.or(default_model).ok_or(Error::NoModel)?;
+        let source = self.model.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
         let model = Model::load(&source)?;
         let engine = CandleEngine::new(&model, self.device)?;
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -420,7 +426,7 @@ impl ClassifierBuilder {
             window_limits: model.window_limits,
             manifest: model.manifest,
             digest: model.digest,
-            policy: model.policy,
+            policies: model.policies,
             engine: Box::new(engine),
             device: self.device,
             tokenizing,

@@ -33,6 +33,7 @@ mod classifier;
 pub mod cli;
 mod digest;
 mod engine;
+pub mod evaluate;
 mod explain;
 #[cfg(feature = "cli")]
 mod files;
@@ -50,9 +51,10 @@ pub use {
     engine::{Device, EngineError, ParseDeviceError},
     explain::{ExplainOptions, Explanation, WordAttribution},
     model::{
-        ConfigError, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource, WeightsError,
+        ConfigError, DEFAULT_POLICY, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource,
+        WeightsError,
     },
-    policy::{Decision, Level, Policy, PolicyError, Verdict},
+    policy::{Decision, Level, Policy, PolicyData, PolicyError, Tuning, Verdict},
     scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
     taxonomy::{Category, Way},
     text::{NormalizedView, TokenizerError},

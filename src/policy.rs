@@ -16,6 +16,14 @@ const FORMAT: u32 = 1;
 /// name = "balanced"
 /// version = "2026-11-22"
 /// model = "dignity-small-en"   # whose scores the thresholds were chosen on
+/// model_digest = "sha256:…"    # exactly which (optional)
+///
+/// [data]                    # that the thresholds were chosen on (optional)
+/// name = "dev.jsonl"
+/// digest = "sha256:…"
+/// rows = 2174
+/// positives = 519
+/// bad_rows = 0
 ///
 /// [flag]
 /// dehumanization = 0.7      # flag at this probability or above
@@ -35,20 +43,40 @@ pub struct Policy {
     digest: Digest,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PolicyFile {
     format: u32,
     name: String,
     version: String,
     model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PolicyData>,
     flag: Level,
     review: Level,
     because: Because,
 }
 
+/// The labelled texts that a policy's thresholds were chosen on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyData {
+    /// The file's name.
+    pub name: String,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// How many rows were labelled and scored.
+    pub rows: usize,
+    /// How many of them dehumanize.
+    pub positives: usize,
+    /// How many rows could not be used.
+    pub bad_rows: usize,
+}
+
 /// A decision's threshold.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Level {
     /// The decision is taken at this probability of dehumanization or above.
@@ -59,15 +87,14 @@ pub struct Level {
 }
 
 /// Which categories are named as the cause of a decision.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Because {
     default: f32,
     #[serde(default)]
-    categories: BTreeMap<Category, f32>,
-    #[serde(default)]
-    #[allow(dead_code, reason = "part of the format, for the reader of the file")]
     chosen: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    categories: BTreeMap<Category, f32>,
 }
 
 /// What to do about a text.
@@ -118,7 +145,7 @@ impl Policy {
     /// has a threshold outside `[0, 1]` or a review threshold above the flag threshold.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
         let file: PolicyFile = toml::from_str(text).map_err(Box::new)?;
-        file.check()?;
+        file.check(text)?;
         Ok(Self { file, digest: Digest::of(text.as_bytes()) })
     }
 
@@ -128,6 +155,28 @@ impl Policy {
     /// When the file cannot be read, and as [`Policy::from_toml`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
         Self::from_toml(&fs::read_to_string(path)?)
+    }
+
+    /// A policy's TOML text with other thresholds and with what they were chosen on. The thresholds
+    /// of categories stay as they are here.
+    ///
+    /// # Errors
+    /// As [`Policy::from_toml`], which reads the text.
+    pub fn retuned(&self, tuning: Tuning) -> Result<String, PolicyError> {
+        let file = PolicyFile {
+            format: FORMAT,
+            name: tuning.name,
+            version: tuning.version,
+            model: tuning.model,
+            model_digest: Some(tuning.model_digest),
+            data: Some(tuning.data),
+            flag: tuning.flag,
+            review: tuning.review,
+            because: self.file.because.clone(),
+        };
+        let text = toml::to_string(&file)?;
+        Self::from_toml(&text)?;
+        Ok(text)
     }
 
     /// The policy's name.
@@ -143,6 +192,16 @@ impl Policy {
     /// The name of the model whose scores the thresholds were chosen on.
     pub fn model(&self) -> &str {
         &self.file.model
+    }
+
+    /// The digest of that model, where the policy tells it.
+    pub fn model_digest(&self) -> Option<Digest> {
+        self.file.model_digest
+    }
+
+    /// What the thresholds were chosen on, where the policy tells it.
+    pub fn data(&self) -> Option<&PolicyData> {
+        self.file.data.as_ref()
     }
 
     /// SHA-256 of the policy's text.
@@ -166,13 +225,25 @@ impl Policy {
         because.categories.get(&category).copied().unwrap_or(because.default)
     }
 
-    /// Decides about a text. Thresholds are inclusive. A text without content is allowed.
-    pub fn verdict(&self, scores: &Scores) -> Verdict {
-        let decision = match scores.dehumanization() {
-            _ if scores.unscored.is_some() => Decision::Allow,
+    /// How the thresholds of categories were chosen.
+    pub fn because_chosen(&self) -> &str {
+        &self.file.because.chosen
+    }
+
+    /// Decides by the probability of dehumanization. Thresholds are inclusive.
+    pub fn decide(&self, dehumanization: f32) -> Decision {
+        match dehumanization {
             p if p >= self.file.flag.dehumanization => Decision::Flag,
             p if p >= self.file.review.dehumanization => Decision::Review,
             _ => Decision::Allow,
+        }
+    }
+
+    /// Decides about a text. Thresholds are inclusive. A text without content is allowed.
+    pub fn verdict(&self, scores: &Scores) -> Verdict {
+        let decision = match scores.unscored {
+            Some(_) => Decision::Allow,
+            None => self.decide(scores.dehumanization()),
         };
         let because = match decision {
             Decision::Allow => Vec::new(),
@@ -196,8 +267,28 @@ impl Policy {
     }
 }
 
+/// What [`Policy::retuned`] changes of a policy.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// The new policy's name.
+    pub name: String,
+    /// Its version, the date for instance.
+    pub version: String,
+    /// The name of the model whose scores the thresholds were chosen on.
+    pub model: String,
+    /// That model's digest.
+    pub model_digest: Digest,
+    /// The labelled texts that they were chosen on.
+    pub data: PolicyData,
+    /// When a text is flagged.
+    pub flag: Level,
+    /// When a person should look.
+    pub review: Level,
+}
+
 impl PolicyFile {
-    fn check(&self) -> Result<(), PolicyError> {
+    /// `text` is where the file was read from, to tell the lines of faults.
+    fn check(&self, text: &str) -> Result<(), PolicyError> {
         if self.format != FORMAT {
             return Err(PolicyError::Format { found: self.format });
         }
@@ -213,17 +304,33 @@ impl PolicyFile {
         for (field, value) in thresholds.into_iter().chain(overrides) {
             // Written so that NaN, which TOML can spell, is refused too.
             if !(0.0..=1.0).contains(&value) {
-                return Err(PolicyError::Threshold { field, value });
+                let line = line_of(text, &field);
+                return Err(PolicyError::Threshold { field, value, line });
             }
         }
         if self.review.dehumanization > self.flag.dehumanization {
             return Err(PolicyError::Order {
                 review: self.review.dehumanization,
                 flag: self.flag.dehumanization,
+                line: line_of(text, "review.dehumanization"),
             });
         }
         Ok(())
     }
+}
+
+/// The line, from 1, on which the value of a dotted `field` stands; 1 where it cannot be told.
+fn line_of(text: &str, field: &str) -> usize {
+    let value = |table: toml::Spanned<toml::de::DeTable<'_>>| {
+        let mut names = field.split('.');
+        let mut value = table.get_ref().get(names.next()?)?;
+        for name in names {
+            value = value.get_ref().as_table()?.get(name)?;
+        }
+        Some(value.span().start)
+    };
+    let start = toml::de::DeTable::parse(text).ok().and_then(value).unwrap_or_default();
+    text[..start].matches('\n').count() + 1
 }
 
 /// Why a policy could not be read.
@@ -242,21 +349,33 @@ pub enum PolicyError {
         /// The `format` field.
         found: u32,
     },
+    /// The policy cannot be written as TOML.
+    #[error("the policy cannot be written: {0}")]
+    Write(#[from] toml::ser::Error),
     /// A threshold is not a probability.
-    #[error("the policy's {field} is {value}; a threshold is a probability between 0 and 1")]
+    #[error(
+        "the policy's {field} is {value} (line {line}); a threshold is a probability between 0 and 1"
+    )]
     Threshold {
         /// The field's name in the file.
         field: String,
         /// Its value.
         value: f32,
+        /// The line it stands on, from 1.
+        line: usize,
     },
     /// A text would be flagged before it is reviewed.
-    #[error("the policy's review threshold {review} is above its flag threshold {flag}; lower it")]
+    #[error(
+        "the policy's review threshold {review} (line {line}) is above its flag threshold {flag}; \
+         lower it"
+    )]
     Order {
         /// The `review.dehumanization` field.
         review: f32,
         /// The `flag.dehumanization` field.
         flag: f32,
+        /// The line that the review threshold stands on, from 1.
+        line: usize,
     },
 }
 
@@ -328,10 +447,10 @@ mod tests {
             Policy::from_toml(&POLICY.replace(from, to)).unwrap_err().to_string()
         };
         assert!(error("format = 1", "format = 2").contains("format 2"));
-        assert!(error("0.75", "1.5").contains("flag.dehumanization is 1.5"));
+        assert!(error("0.75", "1.5").contains("flag.dehumanization is 1.5 (line 7)"));
         assert!(error("0.75", "nan").contains("flag.dehumanization is NaN"));
         assert!(error("0.125", "-0.1").contains("because.categories.caste is -0.1"));
-        assert!(error("0.25", "0.8").contains("review threshold 0.8 is above"));
+        assert!(error("0.25", "0.8").contains("review threshold 0.8 (line 9) is above"));
         assert!(error("caste = 0.125", "casts = 0.125").contains("casts"));
         assert!(error("version = \"1\"", "").contains("version"));
         assert!(error("[review]", "[revue]").contains("revue"));

@@ -263,7 +263,7 @@ fn the_first_line_on_standard_error_names_what_the_run_was_made_with() {
         "model tiny-bert 0.1.0 sha256:",
         "precision f32",
         "device cpu",
-        "policy tiny",
+        "policy balanced",
     ] {
         assert!(lines[0].contains(part), "{part}: {errors}");
     }

@@ -72,7 +72,8 @@ def ship(model, corpus, out, stages, run):
     dev, substituted, context = evaluate.logits_and_truth(shipped, tokenizer, corpus)
     calibration, pol = evaluate.fit_on_dev(dev, substituted)
     write_dignity(out, o.pooling, calibration)
-    (out / "policy.toml").write_text(policy_toml(pol, NAME, POLICY_VERSION))
+    (out / "policies").mkdir(exist_ok=True)
+    (out / "policies" / "balanced.toml").write_text(policy_toml(pol, NAME, POLICY_VERSION))
     figures = evaluate.figures(dev, substituted, context, calibration, pol)
     figures["run"] = {**run, "stages": [{**stage, "options": asdict(o)} for stage, o in stages], "train_rows": len(corpus.train), "authored_rows": len(corpus.authored),
                       "dev_rows": len(corpus.dev)}

@@ -13,7 +13,10 @@ use clap::{CommandFactory, error::ErrorKind};
 use enum_map::EnumMap;
 use serde::{Serialize, Serializer};
 
-use super::{CliError, model_options::ModelOptions};
+use super::{
+    CliError,
+    options::{ClassifierOptions, PolicyOption, report_run},
+};
 use crate::{
     classifier::Classifier,
     explain::{ExplainOptions, Explanation, WordAttribution},
@@ -56,7 +59,10 @@ pub(super) struct Arguments {
     color: Color,
 
     #[command(flatten)]
-    model: ModelOptions,
+    policy: PolicyOption,
+
+    #[command(flatten)]
+    classifier: ClassifierOptions,
 
     /// Print nothing but errors to standard error
     #[arg(short, long)]
@@ -95,7 +101,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             text
         }
     };
-    let (classifier, policy) = arguments.model.load(arguments.quiet)?;
+    let classifier = arguments.classifier.build()?;
+    let policy = arguments.policy.choose(classifier.policies())?;
+    if !arguments.quiet {
+        report_run(&classifier, &policy);
+    }
     let options = ExplainOptions { max_windows: arguments.max_windows.get() };
     let explanation = classifier.explain(&text, &options)?;
     if arguments.json {

@@ -4,9 +4,12 @@
 //! 1 when the run failed, 2 when the command line is wrong. A reader that closes the pipe early is
 //! no failure.
 
+mod evaluate;
 mod explain;
-mod model_options;
+mod labelled;
 mod models;
+mod options;
+mod policy;
 mod score;
 
 use std::{
@@ -17,7 +20,13 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{classifier::Error, files::FileError, model::ModelError, policy::PolicyError};
+use crate::{
+    classifier::Error,
+    evaluate::TuneError,
+    files::{FileError, Input},
+    model::ModelError,
+    policy::PolicyError,
+};
 
 /// Scores text for dehumanizing language by protected category, on this machine.
 #[derive(Parser)]
@@ -31,6 +40,8 @@ struct Arguments {
 enum Command {
     Score(Box<score::Arguments>),
     Explain(Box<explain::Arguments>),
+    Evaluate(Box<evaluate::Arguments>),
+    Policy(policy::Arguments),
     Models(models::Arguments),
 }
 
@@ -39,6 +50,8 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Score(arguments) => score::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
     };
     match done {
@@ -64,6 +77,14 @@ enum CliError {
     File(#[from] FileError),
     #[error("{}: {source}", path.display())]
     Policy { path: PathBuf, source: PolicyError },
+    #[error("no policy is called {wanted:?}; the model has {}, and a FILE is read", names.join(", "))]
+    UnknownPolicy { wanted: String, names: Vec<String> },
+    #[error("{input}: no row has labels and a text that can be scored")]
+    NothingLabelled { input: Input },
+    #[error("no {level} threshold: {source}")]
+    Tune { level: &'static str, source: TuneError },
+    #[error(transparent)]
+    WritePolicy(PolicyError),
     #[error("{}: cannot be written: {source}", path.display())]
     Create { path: PathBuf, source: io::Error },
     #[error("standard input cannot be read as text: {0}")]

@@ -18,16 +18,18 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     for (index, shipped) in ShippedModel::ALL.into_iter().enumerate() {
         let default = if index == 0 { " (default)" } else { "" };
-        let Model { manifest, policy, .. } = Model::load(&ModelSource::Shipped(shipped))?;
+        let Model { manifest, policies, .. } = Model::load(&ModelSource::Shipped(shipped))?;
         writeln!(out, "{} {}{default}", manifest.name, manifest.version)?;
-        writeln!(
-            out,
-            "  policy {} {}: flag at {}, review at {}",
-            policy.name(),
-            policy.version(),
-            policy.flag().dehumanization,
-            policy.review().dehumanization,
-        )?;
+        for policy in policies.iter() {
+            writeln!(
+                out,
+                "  policy {} {}: flag at {}, review at {}",
+                policy.name(),
+                policy.version(),
+                policy.flag().dehumanization,
+                policy.review().dehumanization,
+            )?;
+        }
         for (file, content) in shipped.files() {
             writeln!(out, "  {} {:>9} bytes  {file}", Digest::of(content), content.len())?;
         }

@@ -12,7 +12,11 @@ use std::{
 use clap::{CommandFactory, error::ErrorKind};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CliError, model_options::ModelOptions, report};
+use super::{
+    CliError,
+    options::{ClassifierOptions, PolicyOption, report_run},
+    report,
+};
 use crate::{
     classifier::Classifier,
     files::{self, FieldNames, Format, Input, Outcome, Output, OutputFormat, Row, Scored},
@@ -59,7 +63,10 @@ pub(super) struct Arguments {
     output_format: Option<OutputFormat>,
 
     #[command(flatten)]
-    model: ModelOptions,
+    policy: PolicyOption,
+
+    #[command(flatten)]
+    classifier: ClassifierOptions,
 
     /// Stop at the first bad row
     #[arg(long)]
@@ -80,7 +87,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             )
             .exit();
     }
-    let (classifier, policy) = arguments.model.load(arguments.quiet)?;
+    let classifier = arguments.classifier.build()?;
+    let policy = arguments.policy.choose(classifier.policies())?;
+    if !arguments.quiet {
+        report_run(&classifier, &policy);
+    }
     match &arguments.text {
         Some(text) => score_text(&classifier, &policy, text),
         None => score_files(arguments, &classifier, &policy),

@@ -5,6 +5,7 @@
 
 mod delimited;
 mod jsonl;
+mod labelled;
 mod lines;
 mod output;
 mod scored;
@@ -18,7 +19,8 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use output::{Output, OutputFormat};
+pub(crate) use labelled::LabelledFile;
+pub(crate) use output::{Output, OutputFormat, write_whole};
 pub(crate) use scored::{Outcome, Scored};
 
 /// A format that texts are read from.

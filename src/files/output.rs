@@ -97,6 +97,13 @@ impl Output {
     }
 }
 
+/// Writes a whole file, which appears under its name when it is complete.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut sink = Sink::create(path)?;
+    sink.write_all(content)?;
+    sink.complete()
+}
+
 impl Sink {
     fn create(path: &Path) -> io::Result<Self> {
         // Of a link, what it points to is replaced, not the link.

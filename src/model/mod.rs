@@ -1,9 +1,10 @@
 //! A model directory, read and checked: configuration, labels and calibration, tokenizer, weights,
-//! policy.
+//! policies.
 
 mod calibration;
 mod config;
 mod manifest;
+mod policies;
 mod source;
 mod weights;
 
@@ -12,6 +13,8 @@ use std::borrow::Cow;
 pub(crate) use calibration::Calibration;
 pub(crate) use config::{BertConfig, HiddenAct};
 pub(crate) use manifest::{Manifest, Pooling};
+pub use policies::DEFAULT_POLICY;
+pub(crate) use policies::Policies;
 #[cfg(feature = "shipped")]
 pub use source::ShippedModel;
 pub use source::{FILES, ModelSource};
@@ -20,7 +23,7 @@ pub use {config::ConfigError, manifest::ManifestError, weights::WeightsError};
 
 use crate::{
     digest::Digest,
-    policy::{Policy, PolicyError},
+    policy::PolicyError,
     text::{Tokenizer, TokenizerError, WindowLimits, WindowLimitsError},
 };
 
@@ -32,7 +35,7 @@ pub(crate) struct Model {
     pub(crate) config: BertConfig,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) window_limits: WindowLimits,
-    pub(crate) policy: Policy,
+    pub(crate) policies: Policies,
     safetensors: Cow<'static, [u8]>,
 }
 
@@ -65,7 +68,7 @@ impl Model {
         }
         let content = manifest.max_window_tokens.saturating_sub(tokenizer.special_tokens());
         let window_limits = WindowLimits::new(content, manifest.window_overlap_tokens)?;
-        let policy = Policy::from_toml(&String::from_utf8_lossy(&source.read("policy.toml")?))?;
+        let policies = Policies::read(source)?;
         Ok(Self {
             digest: Digest::of(&manifest_bytes),
             safetensors: read("model.safetensors")?,
@@ -73,7 +76,7 @@ impl Model {
             config,
             tokenizer,
             window_limits,
-            policy,
+            policies,
         })
     }
 
@@ -125,9 +128,25 @@ pub enum ModelError {
     /// `tokenizer.json` is at fault.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// `policy.toml` is at fault.
-    #[error("policy.toml: {0}")]
-    Policy(#[from] PolicyError),
+    /// A policy is at fault.
+    #[error("policies/{name}.toml: {source}")]
+    Policy {
+        /// The file's name, without its extension.
+        name: String,
+        /// The fault.
+        source: PolicyError,
+    },
+    /// A policy goes by another name than its file.
+    #[error("policies/{file}.toml holds the policy {name:?}; give both the same name")]
+    PolicyName {
+        /// The file's name, without its extension.
+        file: String,
+        /// The policy's name.
+        name: String,
+    },
+    /// The default policy is missing.
+    #[error("the model has no policies/{DEFAULT_POLICY}.toml, which is its default policy")]
+    NoDefaultPolicy,
     /// The tokenizer knows tokens that the model has no embedding for.
     #[error(
         "tokenizer.json has {tokenizer} tokens, config.json's vocab_size is {model}; \
@@ -165,7 +184,8 @@ mod tests {
     fn changed(file: &str, change: impl Fn(String) -> String) -> ModelError {
         let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bert");
         let copy = tempfile::tempdir().unwrap();
-        for name in FILES {
+        fs::create_dir(copy.path().join("policies")).unwrap();
+        for name in FILES.into_iter().chain(["policies/balanced.toml"]) {
             fs::copy(tiny.join(name), copy.path().join(name)).unwrap();
         }
         let text = fs::read_to_string(tiny.join(file)).unwrap();
@@ -194,6 +214,14 @@ mod tests {
             text.replace("\"window_overlap_tokens\": 4", "\"window_overlap_tokens\": 14")
         });
         assert!(matches!(error, ModelError::WindowLimits(_)), "{error}");
+    }
+
+    #[test]
+    fn policies_go_by_the_names_of_their_files() {
+        let error = changed("policies/balanced.toml", |text| text.replace("balanced", "strict"));
+        assert!(error.to_string().contains("holds the policy \"strict\""), "{error}");
+        let error = changed("policies/balanced.toml", |text| text.replace("0.8", "8"));
+        assert!(error.to_string().contains("policies/balanced.toml: the policy's flag"), "{error}");
     }
 
     #[test]

@@ -2,22 +2,24 @@
 
 use std::{
     borrow::Cow,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::ModelError;
 
-/// The files that make up a model.
-pub const FILES: [&str; 5] =
-    ["config.json", "dignity.json", "model.safetensors", "policy.toml", "tokenizer.json"];
+/// The files that make up a model, beside its policies.
+pub const FILES: [&str; 4] = ["config.json", "dignity.json", "model.safetensors", "tokenizer.json"];
+
+/// The folder of a model's policies, each in a file `NAME.toml`.
+const POLICIES: &str = "policies";
 
 /// A model that is part of the library.
 #[cfg(feature = "shipped")]
 #[derive(Clone, Copy)]
 pub struct ShippedModel {
     name: &'static str,
-    files: [(&'static str, &'static [u8]); FILES.len()],
+    files: &'static [(&'static str, &'static [u8])],
 }
 
 #[cfg(feature = "shipped")]
@@ -25,14 +27,25 @@ impl ShippedModel {
     /// Every model that ships, the default first.
     pub const ALL: [Self; 1] = [Self {
         name: "dignity-small-en",
-        files: [
+        files: &[
             ("config.json", include_bytes!("../../models/dignity-small-en/config.json")),
             ("dignity.json", include_bytes!("../../models/dignity-small-en/dignity.json")),
             (
                 "model.safetensors",
                 include_bytes!("../../models/dignity-small-en/model.safetensors"),
             ),
-            ("policy.toml", include_bytes!("../../models/dignity-small-en/policy.toml")),
+            (
+                "policies/balanced.toml",
+                include_bytes!("../../models/dignity-small-en/policies/balanced.toml"),
+            ),
+            (
+                "policies/high-precision.toml",
+                include_bytes!("../../models/dignity-small-en/policies/high-precision.toml"),
+            ),
+            (
+                "policies/high-recall.toml",
+                include_bytes!("../../models/dignity-small-en/policies/high-recall.toml"),
+            ),
             ("tokenizer.json", include_bytes!("../../models/dignity-small-en/tokenizer.json")),
         ],
     }];
@@ -42,9 +55,9 @@ impl ShippedModel {
         self.name
     }
 
-    /// The model's files: name and content.
+    /// The model's files: path in the model directory and content.
     pub fn files(&self) -> &[(&'static str, &'static [u8])] {
-        &self.files
+        self.files
     }
 }
 
@@ -64,14 +77,23 @@ pub enum ModelSource {
     /// A model that is part of the library.
     #[cfg(feature = "shipped")]
     Shipped(ShippedModel),
-    /// A directory that holds [`FILES`].
+    /// A directory that holds [`FILES`] and the folder `policies`.
     Directory(PathBuf),
 }
 
 impl ModelSource {
-    /// A directory that holds [`FILES`].
+    /// A directory that holds [`FILES`] and the folder `policies`.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         Self::Directory(path.into())
+    }
+
+    /// The model that is taken where none is named: the first that ships, if any does.
+    pub(crate) fn default_shipped() -> Option<Self> {
+        #[cfg(feature = "shipped")]
+        let shipped = Some(Self::Shipped(ShippedModel::ALL[0]));
+        #[cfg(not(feature = "shipped"))]
+        let shipped = None;
+        shipped
     }
 
     /// The content of one of the model's files.
@@ -81,7 +103,7 @@ impl ModelSource {
             Self::Shipped(model) => {
                 let found = model.files.iter().find(|(name, _)| *name == file);
                 let content = found.map(|(_, bytes)| Cow::Borrowed(*bytes));
-                (model.name.to_owned(), content.ok_or(std::io::ErrorKind::NotFound.into()))
+                (model.name.to_owned(), content.ok_or(io::ErrorKind::NotFound.into()))
             }
             Self::Directory(path) => {
                 (path.display().to_string(), fs::read(path.join(file)).map(Cow::Owned))
@@ -89,6 +111,39 @@ impl ModelSource {
         };
         content.map_err(|source| ModelError::Read { file, place, source })
     }
+
+    /// The names and texts of the model's policies, in order of name.
+    pub(crate) fn policies(&self) -> Result<Vec<(String, String)>, ModelError> {
+        match self {
+            #[cfg(feature = "shipped")]
+            Self::Shipped(model) => Ok(model
+                .files
+                .iter()
+                .filter_map(|(path, bytes)| {
+                    let name = path.strip_prefix(POLICIES)?.strip_prefix('/')?;
+                    let text = String::from_utf8_lossy(bytes).into_owned();
+                    Some((name.strip_suffix(".toml")?.to_owned(), text))
+                })
+                .collect()),
+            Self::Directory(path) => read_policies(&path.join(POLICIES)).map_err(|source| {
+                ModelError::Read { file: POLICIES, place: path.display().to_string(), source }
+            }),
+        }
+    }
+}
+
+fn read_policies(folder: &Path) -> io::Result<Vec<(String, String)>> {
+    let mut policies = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml")
+            && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+        {
+            policies.push((name.to_owned(), fs::read_to_string(&path)?));
+        }
+    }
+    policies.sort();
+    Ok(policies)
 }
 
 impl From<&str> for ModelSource {

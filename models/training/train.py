@@ -1,4 +1,4 @@
-"""The whole recipe: trains, quantizes, calibrates, chooses thresholds, writes the model directory and its card.
+"""Trains, quantizes, calibrates, writes the model directory and its figures (the README has what comes after).
 
 python train.py --corpus DIR --out ../dignity-small-en
 """
@@ -13,7 +13,6 @@ import torch
 import data
 import evaluate
 import golden
-from card import write_card
 from calibrate import policy_toml
 from directory import NAME, read_model, write_dignity, write_model
 from fit import fit
@@ -78,7 +77,6 @@ def ship(model, corpus, out, stages, run):
     figures["run"] = {**run, "stages": [{**stage, "options": asdict(o)} for stage, o in stages], "train_rows": len(corpus.train), "authored_rows": len(corpus.authored),
                       "dev_rows": len(corpus.dev)}
     evaluate.FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
-    write_card(figures, out)
     golden.write(out, o.pooling)
 
 

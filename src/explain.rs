@@ -30,13 +30,11 @@ impl Default for ExplainOptions {
 
 /// Which words the scores of a text rest on.
 ///
-/// The explanation is of the form of the text that `dehumanization` is highest in ([`view`]), and
-/// there of all its windows, or in a long text of the windows that a label is highest in, as many
-/// as [`ExplainOptions::max_windows`] allows: first that of `dehumanization`, then those of the
-/// other labels, the likelier first ([`windows`]).
-///
-/// [`view`]: Explanation::view
-/// [`windows`]: Explanation::windows
+/// The explanation is of the form of the text that `dehumanization` is highest in
+/// ([`view`](Self::view)), and there of all its windows, or in a long text of the windows that a
+/// label is highest in, as many as [`ExplainOptions::max_windows`] allows: first that of
+/// `dehumanization`, then those of the other labels, the likelier first
+/// ([`windows`](Self::windows)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
     /// The text's scores, as [`Classifier::score`] gives them.

@@ -434,7 +434,8 @@ fn what_ships_is_listed_and_is_what_runs() {
     let listed = command.arg("models").output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.starts_with("dignity-small-en "), "{listed}");
-    assert_eq!(listed.matches("sha256:").count(), 5);
+    // Four files of the model and three policies.
+    assert_eq!(listed.matches("sha256:").count(), 7);
     let posts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/posts.jsonl");
     let output = Command::cargo_bin("dignity").unwrap().args(["score", posts]).output().unwrap();
     let header = errors(&output).lines().next().unwrap().to_owned();

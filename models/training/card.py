@@ -50,8 +50,14 @@ def plain(options):
     return ", ".join(f"{k} {v}" for k, v in options.items()) or "none"
 
 
+def policies(out):
+    """The policies of the model directory, the default one first."""
+    found = [tomllib.loads(path.read_text()) for path in sorted((out / "policies").glob("*.toml"))]
+    return sorted(found, key=lambda p: p["name"] != "balanced")
+
+
 def sections(figures, out):
-    pol, run, ece = figures["policy"], figures["run"], figures["calibration_error"]
+    run, ece = figures["run"], figures["calibration_error"]
     final = json.loads((HERE / "final.json").read_text())
     with open(HERE / "annotations.tsv", encoding="utf-8", newline="") as f:
         annotations = list(csv.DictReader(f, delimiter="\t"))
@@ -87,8 +93,7 @@ def sections(figures, out):
         "SUB_N": some["n"], "SUB_POS": some["positives"],
         "SUBSTITUTED": "\n".join(row(c, number(f["overall"]["ap"]), number(f["overall"]["auc"]), number(f["category"]["auc"]))
                                  for c, f in figures["substituted"].items()),
-        "THRESHOLDS": "\n".join(row(v, pol[v]["threshold"], f"{pol[v]['chosen']} of {pol[v]['n']:,}", number(pol[v]["precision"]), number(pol[v]["recall"]))
-                                for v in ("flag", "review")),
+        "THRESHOLDS": "\n".join(row(p["name"], level, p[level]["dehumanization"], p[level]["chosen"]) for p in policies(out) for level in ("flag", "review")),
         "SUITE_N": f"{suite['n']:,}", "SUITE_POS": f"{suite['positives']:,}", "SUITE_THRESHOLD": f"{suite['threshold']:.3f}",
         "SUITE_RECALL": number(suite["recall"]), "SUITE_ALARMS": number(suite["false_alarms"]), "SUITE_AUC": number(suite["roc_auc"]),
         "SUITE_HATE": number(suite["hate_on_mentions"]["above_half"]), "SUITE_HATE_N": suite["hate_on_mentions"]["n"],
@@ -116,7 +121,7 @@ def sections(figures, out):
         "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among up to five harmless ones of the "
                    "pool (`context.py`), labels kept: one sentence decides, wherever it stands." if in_context else "",
         "TRIALS": "\n".join(row(t["name"], t["epoch"], plain(json.loads(t["options"])), t["ap"], t["ap_hateful"], t["auc"], t["minutes"]) for t in tried),
-        "TRIAL_NOTES": final.get("notes", ""),
+        "TRIAL_NOTES": final.get("notes", ""), "ORDINARY": final.get("ordinary", ""),
         "FINAL": "the weighted mean of the weights of " + ", ".join(f"`{n}` ({w:g})" for n, w in final["average"].items()),
         "SEED": " and ".join(sorted({str(s["seed"]) for s in stages})),
         "AP_F32": mine[-1]["ap"] if mine else "-", "AP_INT8": f"{figures['overall']['ap']:.4f}",
@@ -132,7 +137,7 @@ def write_card(figures, out):
 
 
 def main():
-    """Writes the card again, from figures.json and the shipped files."""
+    """Writes the card from figures.json, functional.json and the shipped files."""
     write_card(json.loads((HERE / "figures.json").read_text()), HERE.parent / "dignity-small-en")
 
 

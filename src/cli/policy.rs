@@ -91,6 +91,10 @@ struct Tune {
     #[arg(long, group = "wish")]
     f1: bool,
 
+    /// Flag with the highest balanced accuracy: misses and false alarms weigh alike
+    #[arg(long, group = "wish")]
+    balanced_accuracy: bool,
+
     /// Review with at least this recall; where that would be above the flag threshold, nothing is
     /// left to review
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
@@ -264,7 +268,8 @@ impl Tune {
         let precision = self.precision.map(Wish::Precision);
         let recall = self.recall.map(Wish::Recall);
         let rate = self.false_positive_rate.map(Wish::FalsePositiveRate);
-        precision.or(recall).or(rate).unwrap_or(Wish::F1)
+        let otherwise = if self.balanced_accuracy { Wish::BalancedAccuracy } else { Wish::F1 };
+        precision.or(recall).or(rate).unwrap_or(otherwise)
     }
 
     fn report_few(&self, name: &str, wish: Wish, choice: &Choice) {

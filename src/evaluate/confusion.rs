@@ -71,6 +71,12 @@ impl Confusion {
         share(2 * self.true_positives, self.chosen() + self.positives())
     }
 
+    /// The mean of the recall of the positives and that of the negatives; none where either class
+    /// is empty.
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        Some(f64::midpoint(self.recall()?, 1.0 - self.false_positive_rate()?))
+    }
+
     /// The share of the negatives that were chosen; none without negatives.
     pub fn false_positive_rate(&self) -> Option<f64> {
         share(self.false_positives, self.negatives())

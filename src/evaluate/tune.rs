@@ -22,6 +22,9 @@ pub enum Wish {
     FalsePositiveRate(f64),
     /// The highest F1.
     F1,
+    /// The highest balanced accuracy: misses and false alarms weigh alike, however common either
+    /// class is (Youden's index).
+    BalancedAccuracy,
 }
 
 impl fmt::Display for Wish {
@@ -31,6 +34,7 @@ impl fmt::Display for Wish {
             Self::Recall(least) => write!(f, "recall >= {least}"),
             Self::FalsePositiveRate(most) => write!(f, "false-positive rate <= {most}"),
             Self::F1 => f.write_str("best F1"),
+            Self::BalancedAccuracy => f.write_str("best balanced accuracy"),
         }
     }
 }
@@ -43,6 +47,7 @@ impl Wish {
             Self::Recall(_) => confusion.recall(),
             Self::FalsePositiveRate(_) => confusion.false_positive_rate(),
             Self::F1 => confusion.f1(),
+            Self::BalancedAccuracy => confusion.balanced_accuracy(),
         }
     }
 
@@ -51,7 +56,7 @@ impl Wish {
         self.reached(confusion).is_some_and(|reached| match self {
             Self::Precision(least) | Self::Recall(least) => reached >= least,
             Self::FalsePositiveRate(most) => reached <= most,
-            Self::F1 => true,
+            Self::F1 | Self::BalancedAccuracy => true,
         })
     }
 
@@ -60,7 +65,7 @@ impl Wish {
     pub fn rests_on(self, confusion: &Confusion) -> usize {
         let rows = match self {
             Self::Precision(_) => confusion.chosen(),
-            Self::Recall(_) | Self::F1 => confusion.positives(),
+            Self::Recall(_) | Self::F1 | Self::BalancedAccuracy => confusion.positives(),
             Self::FalsePositiveRate(most) => (most * confusion.negatives() as f64) as u64,
         };
         rows as usize
@@ -80,7 +85,9 @@ impl Wish {
             Self::Recall(_) if !kept => (false, recall, precision, cut.high),
             Self::Precision(_) | Self::FalsePositiveRate(_) => (true, recall, precision, cut.high),
             Self::Recall(_) => (true, f64::from(cut.high), precision, cut.high),
-            Self::F1 => (true, number(cut.confusion.f1()), precision, cut.high),
+            Self::F1 | Self::BalancedAccuracy => {
+                (true, number(self.reached(&cut.confusion)), precision, cut.high)
+            }
         }
     }
 }
@@ -145,7 +152,7 @@ pub fn choose(
     }
     // Where the middle lies between two steps, to the side that is safer for the wish.
     let middle = match wish {
-        Wish::Recall(_) | Wish::F1 => (cut.low + cut.high) / 2,
+        Wish::Recall(_) | Wish::F1 | Wish::BalancedAccuracy => (cut.low + cut.high) / 2,
         Wish::Precision(_) | Wish::FalsePositiveRate(_) => (cut.low + cut.high).div_ceil(2),
     };
     Ok(Choice { threshold: threshold(middle), confusion: cut.confusion, kept })
@@ -258,6 +265,8 @@ mod tests {
         assert_eq!(chosen(Wish::Recall(1.0)), 0.3);
         // F1 of 3 of 4 at 0.6: 2 * 3 / (4 + 4) = 0.75; at 0.8: 2 * 2 / (2 + 4) = 0.667.
         assert_eq!(chosen(Wish::F1), 0.6);
+        // (3/4 + 3/4) / 2 at 0.6 and (2/4 + 4/4) / 2 at 0.8 are alike: the more precise is taken.
+        assert_eq!(chosen(Wish::BalancedAccuracy), 0.8);
     }
 
     #[test]
@@ -304,6 +313,7 @@ mod tests {
                 Wish::Recall(share),
                 Wish::FalsePositiveRate(share),
                 Wish::F1,
+                Wish::BalancedAccuracy,
             ] {
                 let Ok(choice) = choose(&rows, wish, 1, false) else { continue };
                 let at = |t: f32| Confusion::new(rows.iter().map(|&(score, truth)| (score >= t, truth)));
@@ -316,6 +326,9 @@ mod tests {
                     }
                     match wish {
                         Wish::F1 => prop_assert!(other.f1() <= choice.confusion.f1()),
+                        Wish::BalancedAccuracy => prop_assert!(
+                            other.balanced_accuracy() <= choice.confusion.balanced_accuracy()
+                        ),
                         Wish::Recall(_) => prop_assert!(other.chosen() >= choice.confusion.chosen()),
                         _ => prop_assert!(other.recall() <= choice.confusion.recall()),
                     }

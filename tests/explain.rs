@@ -98,7 +98,18 @@ fn texts_of_one_word_or_none_are_explained() {
 fn the_words_that_drive_the_shipped_model_come_first() {
     let classifier = Classifier::shipped().unwrap();
     for (text, driver, group, category) in [
-        ("My neighbours from Somalia are rats.", "rats", "Somalia", Category::NationalOrigin),
+        (
+            "I saw the Somali family at the market, and to me they are vermin.",
+            "vermin",
+            "Somali",
+            Category::NationalOrigin,
+        ),
+        (
+            "It rained all day and the Muslims next door are rats, as I told my brother.",
+            "rats",
+            "Muslims",
+            Category::Religion,
+        ),
         ("Muslims are vermin in this town.", "vermin", "Muslims", Category::Religion),
         ("Those migrants are v3rm1n.", "v3rm1n", "migrants", Category::NationalOrigin),
     ] {
@@ -110,7 +121,9 @@ fn the_words_that_drive_the_shipped_model_come_first() {
         };
         let overall = ranked(&|word| word.dehumanization);
         assert!(overall[..2].contains(&driver), "{text}: {overall:?}");
-        assert_eq!(ranked(&|word| word.ways[Way::Animal])[0], driver, "{text}");
+        // Without the group the text dehumanizes nobody, so its name may weigh as much.
+        let of_way = ranked(&|word| word.ways[Way::Animal]);
+        assert!(of_way[..2].contains(&driver), "{text}: {of_way:?}");
         let of_category = ranked(&|word| word.categories[category]);
         assert!(of_category[..2].contains(&group), "{text}: {of_category:?}");
     }

@@ -4,6 +4,7 @@ import collections
 import csv
 import json
 import re
+import tomllib
 from pathlib import Path
 
 from functional import FIGURES as FUNCTIONAL, OBFUSCATIONS

@@ -1,4 +1,4 @@
-"""Platt calibration and the thresholds of the policy, both fitted on dev."""
+"""Platt calibration and the thresholds of the categories, both fitted on dev."""
 
 import numpy as np
 
@@ -58,23 +58,6 @@ def counts(truth, chosen):
             "precision": hits / max(1, int(chosen.sum())), "recall": hits / max(1, int(truth.sum()))}
 
 
-def lowest_with_precision(truth, p, wanted, least=50):
-    """The lowest threshold (3 decimals) whose precision is at least `wanted`, with at least `least` texts above it."""
-    for t in np.arange(0.001, 1, 0.001):
-        c = counts(truth, p >= t)
-        if c["chosen"] >= least and c["precision"] >= wanted:
-            return round(float(t), 3), c
-    raise SystemExit(f"no threshold reaches precision {wanted}")
-
-
-def highest_with_recall(truth, p, wanted):
-    for t in np.arange(0.999, 0, -0.001):
-        c = counts(truth, p >= t)
-        if c["recall"] >= wanted:
-            return round(float(t), 3), c
-    raise SystemExit(f"no threshold reaches recall {wanted}")
-
-
 def best_f1(truth, p):
     """(threshold in steps of 0.05, F1)"""
     best = (0.5, -1.0)
@@ -86,11 +69,9 @@ def best_f1(truth, p):
     return best
 
 
-def policy(truth, p, substituted):
-    """Thresholds and how they were chosen; `substituted` is {category: (probabilities, truth)} of the rare categories."""
+def because(truth, p, substituted):
+    """The thresholds at which categories are named; `substituted` is {category: (probabilities, truth)} of the rare ones."""
     y = truth[:, DEHUM].astype(bool)
-    flag, flag_counts = lowest_with_precision(y, p[:, DEHUM], 0.90)
-    review, review_counts = highest_with_recall(y, p[:, DEHUM], 0.90)
     block = slice(CATEGORY_OFFSET, CATEGORY_OFFSET + len(CATEGORIES))
     default, default_f1 = best_f1(truth[y][:, block].astype(bool).ravel(), p[y][:, block].ravel())
     categories = {}
@@ -106,20 +87,16 @@ def policy(truth, p, substituted):
         f1_default = 2 * c_default["precision"] * c_default["recall"] / max(1e-9, c_default["precision"] + c_default["recall"])
         if f1 > f1_default + 0.01:
             categories[c] = own
-    return {"flag": {"threshold": flag, **flag_counts}, "review": {"threshold": min(review, round(flag - 0.001, 3)), **review_counts},
-            "because": {"default": default, "f1": default_f1, "categories": categories, "n": int(y.sum())}}
+    return {"default": default, "f1": default_f1, "categories": categories, "n": int(y.sum())}
 
 
-def policy_toml(pol, model, version):
-    f, r, b = pol["flag"], pol["review"], pol["because"]
+def policy_toml(b, model, version):
+    """A policy for `dignity policy tune` to start from: it keeps the categories' thresholds and chooses the others."""
     lines = [
-        "format = 1", 'name = "balanced"', f'version = "{version}"', f'model = "{model}"', "",
-        "[flag]", f"dehumanization = {f['threshold']}",
-        f'chosen = "lowest threshold with precision >= 0.90 on dev (n = {f["n"]}, {f["positives"]} dehumanizing): '
-        f'{f["chosen"]} texts reach it, precision {f["precision"]:.3f}, recall {f["recall"]:.3f}"', "",
-        "[review]", f"dehumanization = {r['threshold']}",
-        f'chosen = "highest threshold with recall >= 0.90 on dev (n = {r["n"]}, {r["positives"]} dehumanizing): '
-        f'{r["chosen"]} texts reach it, precision {r["precision"]:.3f}, recall {r["recall"]:.3f}"', "",
+        "format = 1", 'name = "balanced"', f'version = "{version}"', f'model = "{model}"', ""]
+    for level in ("flag", "review"):
+        lines += [f"[{level}]", "dehumanization = 0.5", 'chosen = "not chosen yet"', ""]
+    lines += [
         "[because]", f"default = {b['default']}",
         f'chosen = "best F1 over categories on the {b["n"]} dehumanizing dev texts (F1 {b["f1"]:.3f}); '
         'own thresholds where they gain more than 0.01 F1, for caste, age, disability and serious disease with substituted dev texts"']

@@ -56,7 +56,7 @@ def logits_and_truth(model, tokenizer, corpus):
     return both(corpus.dev), {c: both(rows) for c, rows in substituted_dev(corpus).items()}, both(context_dev(corpus))
 
 
-def figures(dev, substituted, context, calibration, pol):
+def figures(dev, substituted, context, calibration, named):
     """All figures of the card, as plain numbers."""
     logits, truth = dev
     p = calibrate.apply(calibration, logits)
@@ -68,7 +68,7 @@ def figures(dev, substituted, context, calibration, pol):
         "context": ranking(context[1][:, DEHUM], context[0][:, DEHUM]),
         "calibration_error": {"dehumanization": calibration_error(truth[:, DEHUM], p[:, DEHUM]),
                               "hate": calibration_error(truth[:, HATE], p[:, HATE])},
-        "categories": {}, "ways": {}, "substituted": {}, "policy": pol,
+        "categories": {}, "ways": {}, "substituted": {}, "because": named,
         "fitted_on": [c["fitted_on"] for c in calibration],
     }
     for i, c in enumerate(CATEGORIES):
@@ -90,12 +90,12 @@ def figures(dev, substituted, context, calibration, pol):
 
 
 def fit_on_dev(dev, substituted):
-    """(calibration, policy)"""
+    """(calibration, thresholds at which categories are named)"""
     rare = {c: substituted[c] for c in RARE_CATEGORIES}
     calibration = calibrate.calibrate(*dev, rare)
     p = calibrate.apply(calibration, dev[0])
-    pol = calibrate.policy(dev[1], p, {c: (calibrate.apply(calibration, z), t) for c, (z, t) in rare.items()})
-    return calibration, pol
+    named = calibrate.because(dev[1], p, {c: (calibrate.apply(calibration, z), t) for c, (z, t) in rare.items()})
+    return calibration, named
 
 
 def main():

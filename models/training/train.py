@@ -69,11 +69,11 @@ def ship(model, corpus, out, stages, run):
     write_model(model, out)
     shipped, tokenizer = read_model(out, o.pooling)
     dev, substituted, context = evaluate.logits_and_truth(shipped, tokenizer, corpus)
-    calibration, pol = evaluate.fit_on_dev(dev, substituted)
+    calibration, named = evaluate.fit_on_dev(dev, substituted)
     write_dignity(out, o.pooling, calibration)
     (out / "policies").mkdir(exist_ok=True)
-    (out / "policies" / "balanced.toml").write_text(policy_toml(pol, NAME, POLICY_VERSION))
-    figures = evaluate.figures(dev, substituted, context, calibration, pol)
+    (out / "policies" / "balanced.toml").write_text(policy_toml(named, NAME, POLICY_VERSION))
+    figures = evaluate.figures(dev, substituted, context, calibration, named)
     figures["run"] = {**run, "stages": [{**stage, "options": asdict(o)} for stage, o in stages], "train_rows": len(corpus.train), "authored_rows": len(corpus.authored),
                       "dev_rows": len(corpus.dev)}
     evaluate.FIGURES.write_text(json.dumps(figures, indent=1) + "\n")

@@ -8,7 +8,7 @@ use std::{
 use super::{
     CliError,
     labelled::{Measured, measure},
-    options::{ClassifierOptions, PolicyOption, report_run},
+    options::RunOptions,
 };
 use crate::{
     evaluate::{Bootstrap, Document, Named, Report, html, write_table},
@@ -48,24 +48,13 @@ pub(super) struct Arguments {
     seed: u64,
 
     #[command(flatten)]
-    policy: PolicyOption,
-
-    #[command(flatten)]
-    classifier: ClassifierOptions,
-
-    /// Print nothing but errors to standard error
-    #[arg(short, long)]
-    quiet: bool,
+    run: RunOptions,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let classifier = arguments.classifier.build()?;
-    let policy = arguments.policy.choose(classifier.policies())?;
-    if !arguments.quiet {
-        report_run(&classifier, &policy);
-    }
+    let (classifier, policy) = arguments.run.start()?;
     let Measured { rows, data } =
-        measure(&classifier, &arguments.file, &arguments.text_field, arguments.quiet)?;
+        measure(&classifier, &arguments.file, &arguments.text_field, arguments.run.quiet)?;
     let bootstrap = Bootstrap { resamples: arguments.bootstrap, seed: arguments.seed };
     let document = Document {
         dignity: env!("CARGO_PKG_VERSION"),

@@ -13,10 +13,7 @@ use clap::{CommandFactory, error::ErrorKind};
 use enum_map::EnumMap;
 use serde::{Serialize, Serializer};
 
-use super::{
-    CliError,
-    options::{ClassifierOptions, PolicyOption, report_run},
-};
+use super::{CliError, options::RunOptions};
 use crate::{
     classifier::Classifier,
     explain::{ExplainOptions, Explanation, WordAttribution},
@@ -59,14 +56,7 @@ pub(super) struct Arguments {
     color: Color,
 
     #[command(flatten)]
-    policy: PolicyOption,
-
-    #[command(flatten)]
-    classifier: ClassifierOptions,
-
-    /// Print nothing but errors to standard error
-    #[arg(short, long)]
-    quiet: bool,
+    run: RunOptions,
 }
 
 /// When to print colours.
@@ -101,11 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             text
         }
     };
-    let classifier = arguments.classifier.build()?;
-    let policy = arguments.policy.choose(classifier.policies())?;
-    if !arguments.quiet {
-        report_run(&classifier, &policy);
-    }
+    let (classifier, policy) = arguments.run.start()?;
     let options = ExplainOptions { max_windows: arguments.max_windows.get() };
     let explanation = classifier.explain(&text, &options)?;
     if arguments.json {

@@ -19,7 +19,7 @@ pub(super) struct ModelOption {
 }
 
 #[derive(clap::Args)]
-pub(super) struct ClassifierOptions {
+struct ClassifierOptions {
     #[command(flatten)]
     model: ModelOption,
 
@@ -37,10 +37,36 @@ pub(super) struct ClassifierOptions {
 }
 
 #[derive(clap::Args)]
-pub(super) struct PolicyOption {
+struct PolicyOption {
     /// One of the model's policies by name, or a policy file [default: balanced]
     #[arg(long, value_name = "NAME|FILE")]
     policy: Option<String>,
+}
+
+/// What every subcommand that scores takes.
+#[derive(clap::Args)]
+pub(super) struct RunOptions {
+    #[command(flatten)]
+    policy: PolicyOption,
+
+    #[command(flatten)]
+    classifier: ClassifierOptions,
+
+    /// Print nothing but errors to standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+impl RunOptions {
+    /// The classifier and the policy, told on standard error unless `quiet`.
+    pub(super) fn start(&self) -> Result<(Classifier, Policy), CliError> {
+        let classifier = self.classifier.build()?;
+        let policy = choose_policy(self.policy.policy.as_deref(), classifier.policies())?;
+        if !self.quiet {
+            report_run(&classifier, &policy);
+        }
+        Ok((classifier, policy))
+    }
 }
 
 impl ModelOption {
@@ -53,7 +79,7 @@ impl ModelOption {
 }
 
 impl ClassifierOptions {
-    pub(super) fn build(&self) -> Result<Classifier, CliError> {
+    fn build(&self) -> Result<Classifier, CliError> {
         let mut builder = Classifier::builder()
             .device(self.device)
             .threads(self.threads)
@@ -65,17 +91,7 @@ impl ClassifierOptions {
     }
 }
 
-impl PolicyOption {
-    /// The policy asked for, among the model's `policies` (the default first) or from a file.
-    pub(super) fn choose<'p>(
-        &self,
-        policies: impl Iterator<Item = &'p Policy>,
-    ) -> Result<Policy, CliError> {
-        choose_policy(self.policy.as_deref(), policies)
-    }
-}
-
-/// See [`PolicyOption::choose`].
+/// The policy asked for, among the model's `policies` (the default first) or from a file.
 pub(super) fn choose_policy<'p>(
     wanted: Option<&str>,
     policies: impl Iterator<Item = &'p Policy>,
@@ -103,7 +119,7 @@ pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
 }
 
 /// What a run was made with: the first line on standard error; and what does not fit.
-pub(super) fn report_run(classifier: &Classifier, policy: &Policy) {
+fn report_run(classifier: &Classifier, policy: &Policy) {
     report(format_args!(
         "dignity {}; model {} {} {}; precision {}; device {}; policy {} {} {}",
         env!("CARGO_PKG_VERSION"),

@@ -10,10 +10,7 @@ use clap::{ArgGroup, Subcommand};
 use super::{
     CliError,
     labelled::{Measured, measure},
-    options::{
-        ClassifierOptions, ModelOption, PolicyOption, choose_policy, policy_file, report_mismatch,
-        report_run,
-    },
+    options::{ModelOption, RunOptions, choose_policy, policy_file, report_mismatch},
     report,
 };
 use crate::{
@@ -121,14 +118,7 @@ struct Tune {
     bootstrap: usize,
 
     #[command(flatten)]
-    policy: PolicyOption,
-
-    #[command(flatten)]
-    classifier: ClassifierOptions,
-
-    /// Print nothing but errors to standard error
-    #[arg(short, long)]
-    quiet: bool,
+    run: RunOptions,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
@@ -200,13 +190,9 @@ impl Check {
 
 impl Tune {
     fn run(&self) -> Result<(), CliError> {
-        let classifier = self.classifier.build()?;
-        let base = self.policy.choose(classifier.policies())?;
-        if !self.quiet {
-            report_run(&classifier, &base);
-        }
+        let (classifier, base) = self.run.start()?;
         let Measured { rows, data } =
-            measure(&classifier, &self.file, &self.text_field, self.quiet)?;
+            measure(&classifier, &self.file, &self.text_field, self.run.quiet)?;
         let scored: Vec<_> = rows
             .iter()
             .map(|row| (row.probabilities.dehumanization, row.labels.dehumanization))
@@ -240,7 +226,7 @@ impl Tune {
             let chosen = format!("as flag, which has {review_wish} already");
             Level { dehumanization: flag.threshold, chosen }
         };
-        if !self.quiet {
+        if !self.run.quiet {
             for (name, level) in [("flag", &flag_level), ("review", &review_level)] {
                 report(format_args!("{name} at {}: {}", level.dehumanization, level.chosen));
             }
@@ -276,7 +262,7 @@ impl Tune {
         let rows = wish.rests_on(&choice.confusion);
         // Of a false-positive rate these are the false alarms themselves, which are rare by wish.
         let few = if matches!(wish, Wish::FalsePositiveRate(_)) { FEW / 10 } else { FEW };
-        if rows < few && !self.quiet {
+        if rows < few && !self.run.quiet {
             report(format_args!(
                 "dignity: the {name} threshold rests on {rows} rows, which is few; \
                  on other texts it may do otherwise"

@@ -12,11 +12,7 @@ use std::{
 use clap::{CommandFactory, error::ErrorKind};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
-    CliError,
-    options::{ClassifierOptions, PolicyOption, report_run},
-    report,
-};
+use super::{CliError, options::RunOptions, report};
 use crate::{
     classifier::Classifier,
     files::{self, FieldNames, Format, Input, Outcome, Output, OutputFormat, Row, Scored},
@@ -63,18 +59,11 @@ pub(super) struct Arguments {
     output_format: Option<OutputFormat>,
 
     #[command(flatten)]
-    policy: PolicyOption,
-
-    #[command(flatten)]
-    classifier: ClassifierOptions,
+    run: RunOptions,
 
     /// Stop at the first bad row
     #[arg(long)]
     strict: bool,
-
-    /// Print nothing but errors to standard error
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
@@ -87,11 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             )
             .exit();
     }
-    let classifier = arguments.classifier.build()?;
-    let policy = arguments.policy.choose(classifier.policies())?;
-    if !arguments.quiet {
-        report_run(&classifier, &policy);
-    }
+    let (classifier, policy) = arguments.run.start()?;
     match &arguments.text {
         Some(text) => score_text(&classifier, &policy, text),
         None => score_files(arguments, &classifier, &policy),
@@ -169,7 +154,7 @@ fn score_files(
                 bar.finish_and_clear();
                 return Err(CliError::Strict(message));
             }
-            if tally.bad < REPORTED_BAD_ROWS && !arguments.quiet {
+            if tally.bad < REPORTED_BAD_ROWS && !arguments.run.quiet {
                 bar.suspend(|| report(format_args!("{message}")));
             }
         }
@@ -185,7 +170,7 @@ fn score_files(
     }
     output.flush()?;
     let left_out = output.finish()?;
-    if !arguments.quiet {
+    if !arguments.run.quiet {
         if tally.bad > REPORTED_BAD_ROWS {
             let more = tally.bad - REPORTED_BAD_ROWS;
             report(format_args!("dignity: {more} more bad rows, marked in the output"));

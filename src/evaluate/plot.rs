@@ -10,15 +10,30 @@ const LEFT: f64 = 52.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 44.0;
 
-/// A square with axes from 0 to 1, and what is drawn in it.
-fn square(id: &str, title: &str, description: &str, x: &str, y: &str, content: Markup) -> Markup {
+/// A plot with the title and the description that a screen reader tells.
+fn frame(
+    id: &str,
+    title: &str,
+    description: &str,
+    width: f64,
+    height: f64,
+    content: Markup,
+) -> Markup {
     let (title_id, description_id) = (format!("{id}-title"), format!("{id}-desc"));
-    let (width, height) = (LEFT + SIDE + 16.0, TOP + SIDE + BOTTOM);
     html! {
         svg role="img" aria-labelledby=(format!("{title_id} {description_id}"))
             viewBox=(format!("0 0 {width} {height}")) {
             title id=(title_id) { (title) }
             desc id=(description_id) { (description) }
+            (content)
+        }
+    }
+}
+
+/// A square with axes from 0 to 1, and what is drawn in it.
+fn square(id: &str, title: &str, description: &str, x: &str, y: &str, content: Markup) -> Markup {
+    let (width, height) = (LEFT + SIDE + 16.0, TOP + SIDE + BOTTOM);
+    let content = html! {
             @for tick in 0..=5 {
                 @let share = f64::from(tick) / 5.0;
                 line.grid x1=(LEFT) x2=(LEFT + SIDE) y1=(at_y(share)) y2=(at_y(share)) {}
@@ -30,8 +45,8 @@ fn square(id: &str, title: &str, description: &str, x: &str, y: &str, content: M
             text.axis x="14" y=(TOP + SIDE / 2.0) text-anchor="middle"
                 transform=(format!("rotate(-90 14 {})", TOP + SIDE / 2.0)) { (y) }
             (content)
-        }
-    }
+    };
+    frame(id, title, description, width, height, content)
 }
 
 fn at_x(share: f64) -> f64 {
@@ -137,12 +152,7 @@ pub(super) fn bars(id: &str, title: &str, description: &str, bars: &[Bar<'_>]) -
     let names = (longest as f64 * 7.0 + 14.0).clamp(60.0, 2.0 * NAMES);
     let (width, height) = (names + SIDE + 60.0, ROW * bars.len() as f64 + 30.0);
     let x = |share: f64| hundredths(names + share * SIDE);
-    let (title_id, description_id) = (format!("{id}-title"), format!("{id}-desc"));
-    html! {
-        svg role="img" aria-labelledby=(format!("{title_id} {description_id}"))
-            viewBox=(format!("0 0 {width} {height}")) {
-            title id=(title_id) { (title) }
-            desc id=(description_id) { (description) }
+    let content = html! {
             @for tick in 0..=5 {
                 @let share = f64::from(tick) / 5.0;
                 line.grid x1=(x(share)) x2=(x(share)) y1="4" y2=(height - 24.0) {}
@@ -165,6 +175,6 @@ pub(super) fn bars(id: &str, title: &str, description: &str, bars: &[Bar<'_>]) -
                     text.tick x=(names + 6.0) y=(y + 12.0) { "too few (" (bar.front.n) ")" }
                 }
             }
-        }
-    }
+    };
+    frame(id, title, description, width, height, content)
 }

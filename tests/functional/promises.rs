@@ -10,12 +10,6 @@ use crate::suite::{Case, Kind, cases, january_2021, masked, obfuscated, planted}
 /// How many words of harmless text a planted sentence is hidden in.
 const PAGE_WORDS: usize = 3_000;
 
-/// What the model reached when these were set, less a case or two for rounding on other machines: 0.901
-/// overall, 0.826 for religion, and 0.046 between categories. The goal is 0.90, 0.85 and 0.05.
-const RECALL: f64 = 0.895;
-const WORST_RECALL: f64 = 0.815;
-const SPREAD: f64 = 0.055;
-
 static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| Classifier::shipped().unwrap());
 /// The whole suite, scored once for all tests.
 static SCORED: LazyLock<Vec<Scored>> = LazyLock::new(|| scored(cases()));
@@ -100,10 +94,18 @@ fn dehumanizing_texts_are_flagged_whatever_the_category() {
     let by_category = flagged_by_category(true);
     let worst = by_category.values().copied().fold(1.0, f64::min);
     assert!(
-        recall >= RECALL && worst >= WORST_RECALL,
+        recall >= 0.90 && worst >= 0.82,
         "recall {recall:.3}, worst {worst:.3} of {by_category:.3?}\n{}",
         report(&SCORED)
     );
+}
+
+#[test]
+#[ignore = "a goal not reached yet: religion has recall 0.826"]
+fn dehumanizing_texts_are_flagged_in_the_worst_category_too() {
+    let by_category = flagged_by_category(true);
+    let worst = by_category.values().copied().fold(1.0, f64::min);
+    assert!(worst >= 0.85, "worst {worst:.3} of {by_category:.3?}\n{}", report(&SCORED));
 }
 
 #[test]
@@ -114,7 +116,7 @@ fn other_texts_are_rarely_flagged_and_alike_in_every_category() {
     let worst = by_category.values().copied().fold(0.0, f64::max);
     let spread = worst - by_category.values().copied().fold(1.0, f64::min);
     assert!(
-        alarms <= 0.08 && worst <= 0.12 && spread <= SPREAD,
+        alarms <= 0.08 && worst <= 0.12 && spread <= 0.05,
         "false alarms {alarms:.3}, worst {worst:.3}, spread {spread:.3} of {by_category:.3?}\n{}",
         report(&SCORED)
     );
@@ -194,12 +196,13 @@ fn the_post_of_january_2021_is_flagged_and_its_contrasts_are_not() {
     assert!(wrong.is_empty(), "{} of {} are wrong: {wrong:#.3?}", wrong.len(), among.len());
 }
 
-#[test]
-fn a_sentence_hidden_in_a_long_text_is_flagged_and_found() {
+/// What goes wrong with a sentence planted at each of five places of a long text: it is not flagged,
+/// or another window scores higher.
+fn planted_and_missed() -> Vec<(bool, String)> {
     let places = [0.0, 0.25, 0.5, 0.75, 1.0];
     let planted = places.map(|place| planted(PAGE_WORDS, place));
     let texts = planted.each_ref().map(|(text, _)| text);
-    let mut wrong = Vec::new();
+    let mut missed = Vec::new();
     for ((place, (text, range)), scores) in
         places.iter().zip(&planted).zip(CLASSIFIER.score(&texts).unwrap())
     {
@@ -211,12 +214,23 @@ fn a_sentence_hidden_in_a_long_text_is_flagged_and_found() {
         let found = bytes.start < range.end && range.start < bytes.end;
         if !flagged || !found {
             let case = masked(&text[range.clone()]);
-            wrong.push(format!(
-                "at {place}: flagged {flagged}, {range:?} found {found} in {bytes:?} ({:.3}): {case}",
-                of(highest)
-            ));
+            let what =
+                format!("at {place}: {range:?}, highest {bytes:?} ({:.3}): {case}", of(highest));
+            missed.push((flagged, what));
         }
     }
-    // The goal is none: at one place a harmless window scores higher than the one with the case.
-    assert!(wrong.len() <= 1, "{wrong:#?}");
+    missed
+}
+
+#[test]
+fn a_sentence_hidden_in_a_long_text_is_flagged_and_found_at_most_places() {
+    let missed = planted_and_missed();
+    assert!(missed.iter().all(|(flagged, _)| *flagged) && missed.len() <= 1, "{missed:#?}");
+}
+
+#[test]
+#[ignore = "a goal not reached yet: at one of the five places a harmless window scores higher"]
+fn a_sentence_hidden_in_a_long_text_is_found_at_every_place() {
+    let missed = planted_and_missed();
+    assert!(missed.is_empty(), "{missed:#?}");
 }

@@ -7,7 +7,7 @@ use rayon::ThreadPoolBuildError;
 use crate::{
     batch::{PackedBatch, Workers, plan},
     digest::Digest,
-    engine::{CandleEngine, Device, Engine, EngineError},
+    engine::{Device, Engine, EngineError, EngineKind, Precision},
     model::{Manifest, Model, ModelError, ModelSource, Policies},
     policy::Policy,
     scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
@@ -42,6 +42,7 @@ pub struct Classifier {
     digest: Digest,
     policies: Policies,
     engine: Box<dyn Engine>,
+    engine_kind: EngineKind,
     device: Device,
     tokenizing: Workers,
     /// One on a GPU, where the device itself is what works in parallel; the same number on CPU.
@@ -66,8 +67,8 @@ impl Classifier {
 
     /// Scores texts: one [`Scores`] for every text, in order.
     ///
-    /// A text's scores do not depend on the other texts or on the number of threads, but for
-    /// rounding below 1e-5. Empty and blank texts are marked ([`Scores::unscored`]), not errors.
+    /// A text's scores do not depend on the other texts or on the number of threads: not in a single
+    /// bit on the CPU, but for rounding below 1e-5 with candle. Empty and blank texts are marked ([`Scores::unscored`]), not errors.
     /// All texts are held at once; for more than a few thousand, see [`Classifier::stream`].
     ///
     /// # Errors
@@ -81,7 +82,7 @@ impl Classifier {
     /// # Errors
     /// When a text cannot be tokenized.
     pub fn tokenize<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Tokenized, Error> {
-        let texts = self.tokenizing.map(texts, |text| self.window(text.as_ref()))?;
+        let texts = self.tokenizing.map(texts, |text, _| self.window(text.as_ref()))?;
         Ok(Tokenized { texts, special_tokens: self.tokenizer.special_tokens() })
     }
 
@@ -113,9 +114,10 @@ impl Classifier {
     pub(crate) fn probabilities(&self, contents: &[&[u32]]) -> Result<Vec<Probabilities>, Error> {
         let special_tokens = self.tokenizer.special_tokens();
         let lengths: Vec<_> = contents.iter().map(|ids| ids.len() + special_tokens).collect();
-        let batches = plan(&lengths, self.max_batch_tokens);
         let workers = self.computing.as_ref().unwrap_or(&self.tokenizing);
-        let computed = workers.map(&batches, |indices| self.compute(indices, contents))?;
+        let batches = plan(&lengths, self.max_batch_tokens, workers.threads());
+        let computed =
+            workers.map(&batches, |indices, threads| self.compute(indices, contents, threads))?;
 
         let mut all = vec![Probabilities::default(); contents.len()];
         // The plan holds every window exactly once.
@@ -189,8 +191,14 @@ impl Classifier {
         self.device
     }
 
-    /// The number format that the forward pass computes in.
-    pub fn precision(&self) -> &'static str {
+    /// The implementation of the forward pass.
+    pub fn engine(&self) -> EngineKind {
+        self.engine_kind
+    }
+
+    /// The number format that the forward pass computes in. Single precision, where the one that
+    /// was asked for cannot be had.
+    pub fn precision(&self) -> Precision {
         self.engine.precision()
     }
 
@@ -249,12 +257,13 @@ impl Classifier {
         &self,
         indices: &[usize],
         contents: &[&[u32]],
+        threads: usize,
     ) -> Result<Vec<Probabilities>, EngineError> {
         let mut batch = PackedBatch::default();
         for &index in indices {
             batch.push(self.tokenizer.frame(contents[index]));
         }
-        let logits = self.engine.forward(&batch)?;
+        let logits = self.engine.forward(&batch, threads)?;
         Ok(logits.rows().map(|row| self.manifest.probabilities(row)).collect())
     }
 }
@@ -370,6 +379,8 @@ where
 pub struct ClassifierBuilder {
     model: Option<ModelSource>,
     device: Device,
+    engine: Option<EngineKind>,
+    precision: Option<Precision>,
     threads: Option<NonZeroUsize>,
     max_batch_tokens: Option<NonZeroUsize>,
 }
@@ -386,6 +397,22 @@ impl ClassifierBuilder {
     #[must_use]
     pub fn device(mut self, device: Device) -> Self {
         self.device = device;
+        self
+    }
+
+    /// The implementation of the forward pass; by default dignity's own on the CPU, candle's
+    /// elsewhere.
+    #[must_use]
+    pub fn engine(mut self, engine: EngineKind) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// The number format that products are computed in; by default the fastest that the engine has.
+    /// Where it cannot be had, single precision takes its place; see [`Classifier::precision`].
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = Some(precision);
         self
     }
 
@@ -412,13 +439,18 @@ impl ClassifierBuilder {
     pub fn build(self) -> Result<Classifier, Error> {
         let source = self.model.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
         let model = Model::load(&source)?;
-        let engine = CandleEngine::new(&model, self.device)?;
+        let engine_kind = self.engine.unwrap_or(EngineKind::for_device(self.device));
+        let engine = engine_kind.load(&model, self.device, self.precision)?;
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let tokenizing = Workers::new(self.threads.unwrap_or_else(cores))?;
-        let (computing, default_batch) = match self.device {
-            Device::Cpu => (None, CPU_BATCH_TOKENS),
-            Device::Cuda(_) | Device::Metal(_) => {
-                (Some(Workers::new(NonZeroUsize::MIN)?), GPU_BATCH_TOKENS)
+        let threads = self.threads.unwrap_or_else(cores);
+        let (tokenizing, computing, default_batch) = match (engine_kind, self.device) {
+            (EngineKind::Packed, _) => (Workers::together(threads)?, None, PACKED_BATCH_TOKENS),
+            (EngineKind::Candle, Device::Cpu) => {
+                (Workers::apart(threads)?, None, CANDLE_BATCH_TOKENS)
+            }
+            (EngineKind::Candle, Device::Cuda(_) | Device::Metal(_)) => {
+                let computing = Workers::together(NonZeroUsize::MIN)?;
+                (Workers::together(threads)?, Some(computing), GPU_BATCH_TOKENS)
             }
         };
         Ok(Classifier {
@@ -427,7 +459,8 @@ impl ClassifierBuilder {
             manifest: model.manifest,
             digest: model.digest,
             policies: model.policies,
-            engine: Box::new(engine),
+            engine,
+            engine_kind,
             device: self.device,
             tokenizing,
             computing,
@@ -436,8 +469,11 @@ impl ClassifierBuilder {
     }
 }
 
-/// Tokens in a batch on the CPU.
-const CPU_BATCH_TOKENS: usize = 1_024;
+/// Tokens in a batch of the packed engine: their activations stay in a core's cache, and weights are
+/// read once for all of them.
+const PACKED_BATCH_TOKENS: usize = 128;
+/// Tokens in a batch of candle on the CPU, where an operation costs the same however small it is.
+const CANDLE_BATCH_TOKENS: usize = 1_024;
 /// Tokens in a batch on a GPU.
 const GPU_BATCH_TOKENS: usize = 16_384;
 

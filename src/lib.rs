@@ -37,6 +37,7 @@ pub mod evaluate;
 mod explain;
 #[cfg(feature = "cli")]
 mod files;
+mod kernels;
 mod model;
 mod policy;
 mod scores;
@@ -48,8 +49,12 @@ pub use model::ShippedModel;
 pub use {
     classifier::{Classifier, ClassifierBuilder, Error, Stream, Tokenized},
     digest::{Digest, ParseDigestError},
-    engine::{Device, EngineError, ParseDeviceError},
+    engine::{
+        Device, EngineError, EngineKind, ParseDeviceError, ParseEngineKindError,
+        ParsePrecisionError, Precision,
+    },
     explain::{ExplainOptions, Explanation, WordAttribution},
+    kernels::InstructionSetError,
     model::{
         ConfigError, DEFAULT_POLICY, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource,
         WeightsError,

@@ -30,6 +30,11 @@ impl PackedBatch {
         self.ends.is_empty()
     }
 
+    /// How many tokens the batch holds.
+    pub(crate) fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+
     /// The ids of every window, in the order they were added.
     pub(crate) fn windows(&self) -> impl ExactSizeIterator<Item = &[u32]> + Clone {
         self.ends.iter().enumerate().map(|(index, &end)| {

@@ -8,45 +8,49 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// Threads that share out whole items among themselves, an item computed by one thread alone.
+/// Threads that share out whole items among themselves.
 ///
-/// Each worker is a rayon pool of one thread: an operation inside an item that would like to spread
-/// over rayon's threads stays on its own. Short texts have products too
-/// small to be worth sharing out.
+/// They are one rayon pool, or a pool each. In a pool of its own, a thread computes an item alone,
+/// whatever parallel work the item contains; in a common pool, an item may use threads that are idle.
 pub(crate) struct Workers {
     pools: Vec<ThreadPool>,
 }
 
 impl Workers {
-    /// Starts `threads` workers.
-    pub(crate) fn new(threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
-        let pool = |index| {
-            ThreadPoolBuilder::new()
-                .num_threads(1)
-                .thread_name(move |_| format!("dignity-{index}"))
-                .build()
-        };
-        let pools = (0..threads.get()).map(pool).collect::<Result<_, _>>()?;
-        Ok(Self { pools })
+    /// Starts `threads` workers in one pool.
+    pub(crate) fn together(threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
+        Ok(Self { pools: vec![pool(threads.get(), 0)?] })
+    }
+
+    /// Starts `threads` workers in a pool each.
+    pub(crate) fn apart(threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
+        Ok(Self {
+            pools: (0..threads.get()).map(|index| pool(1, index)).collect::<Result<_, _>>()?,
+        })
     }
 
     /// How many workers there are.
     pub(crate) fn threads(&self) -> usize {
-        self.pools.len()
+        self.pools.iter().map(ThreadPool::current_num_threads).sum()
     }
 
     /// The results of `work` for every item, in the order of `items`. Workers take items in that
-    /// order, one at a time. After an error no further item is begun; the first by place is given.
+    /// order, one at a time; `work` is told how many workers of its pool it may use. After an error
+    /// no further item is begun; the first by place is given.
     pub(crate) fn map<T, R, E>(
         &self,
         items: &[T],
-        work: impl Fn(&T) -> Result<R, E> + Sync,
+        work: impl Fn(&T, usize) -> Result<R, E> + Sync,
     ) -> Result<Vec<R>, E>
     where
         T: Sync,
         R: Send,
         E: Send,
     {
+        if let [item] = items {
+            let pool = &self.pools[0];
+            return Ok(vec![pool.install(|| work(item, pool.current_num_threads()))?]);
+        }
         let next = AtomicUsize::new(0);
         let run = || {
             let mut done = Vec::new();
@@ -54,7 +58,7 @@ impl Workers {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 items.get(index).map(|item| (index, item))
             } {
-                let result = work(item);
+                let result = work(item, 1);
                 if result.is_err() {
                     next.fetch_max(items.len(), Ordering::Relaxed);
                 }
@@ -62,18 +66,28 @@ impl Workers {
             }
             done
         };
-        let busy = self.pools.len().min(items.len());
-        let mut done = thread::scope(|scope| {
-            let handles: Vec<_> =
-                self.pools[..busy].iter().map(|pool| scope.spawn(|| pool.install(run))).collect();
-            let join = |handle: thread::ScopedJoinHandle<'_, Vec<_>>| {
-                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            handles.into_iter().flat_map(join).collect::<Vec<_>>()
-        });
+        let mut done: Vec<_> = match self.pools.as_slice() {
+            [pool] => pool.broadcast(|_| run()).into_iter().flatten().collect(),
+            pools => thread::scope(|scope| {
+                let busy = pools.len().min(items.len());
+                let handles: Vec<_> =
+                    pools[..busy].iter().map(|pool| scope.spawn(|| pool.install(run))).collect();
+                let join = |handle: thread::ScopedJoinHandle<'_, Vec<_>>| {
+                    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                };
+                handles.into_iter().flat_map(join).collect()
+            }),
+        };
         done.sort_unstable_by_key(|&(index, _)| index);
         done.into_iter().map(|(_, result)| result).collect()
     }
+}
+
+fn pool(threads: usize, index: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(move |thread| format!("dignity-{}", index + thread))
+        .build()
 }
 
 #[cfg(test)]
@@ -83,30 +97,43 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_the_items_for_any_number_of_threads() {
         let items: Vec<u64> = (0..1_000).collect();
-        for threads in 1..5 {
-            let workers = Workers::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-            let squares = workers.map(&items, |&n| Ok::<_, ()>(n * n)).unwrap();
-            assert_eq!(squares, items.iter().map(|n| n * n).collect::<Vec<_>>());
-            assert_eq!(workers.map(&[], |_: &u8| Ok::<u8, ()>(0)), Ok(vec![]));
+        for threads in (1..5).map(|threads| NonZeroUsize::new(threads).unwrap()) {
+            for workers in [Workers::together(threads), Workers::apart(threads)] {
+                let workers = workers.unwrap();
+                assert_eq!(workers.threads(), threads.get());
+                for items in [&items[..], &items[..1], &[]] {
+                    let squares = workers.map(items, |&n, _| Ok::<_, ()>(n * n)).unwrap();
+                    assert_eq!(squares, items.iter().map(|n| n * n).collect::<Vec<_>>());
+                }
+            }
         }
     }
 
     #[test]
     fn the_first_error_by_place_is_given() {
-        let workers = Workers::new(NonZeroUsize::new(3).unwrap()).unwrap();
+        let workers = Workers::together(NonZeroUsize::new(3).unwrap()).unwrap();
         let items: Vec<u32> = (0..100).collect();
-        let result = workers.map(&items, |&n| if n % 40 == 39 { Err(n) } else { Ok(n) });
+        let result = workers.map(&items, |&n, _| if n % 40 == 39 { Err(n) } else { Ok(n) });
         assert_eq!(result, Err(39));
     }
 
     #[test]
-    fn nested_parallel_work_stays_on_the_worker() {
+    fn nested_parallel_work_stays_on_a_worker_apart() {
         use rayon::prelude::*;
-        let workers = Workers::new(NonZeroUsize::new(2).unwrap()).unwrap();
-        let threads_used = workers.map(&[(); 8], |()| {
+        let workers = Workers::apart(NonZeroUsize::new(2).unwrap()).unwrap();
+        let threads_used = workers.map(&[(); 8], |(), _| {
             let ids: Vec<_> = (0..64).into_par_iter().map(|_| thread::current().id()).collect();
             Ok::<_, ()>(ids.iter().all(|&id| id == ids[0]))
         });
         assert_eq!(threads_used, Ok(vec![true; 8]));
+    }
+
+    #[test]
+    fn a_lone_item_may_use_every_worker_of_its_pool() {
+        let two = NonZeroUsize::new(2).unwrap();
+        let told = |workers: Workers, items: &[()]| workers.map(items, |(), n| Ok::<_, ()>(n));
+        assert_eq!(told(Workers::together(two).unwrap(), &[()]), Ok(vec![2]));
+        assert_eq!(told(Workers::together(two).unwrap(), &[(), ()]), Ok(vec![1, 1]));
+        assert_eq!(told(Workers::apart(two).unwrap(), &[()]), Ok(vec![1]));
     }
 }

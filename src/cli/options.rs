@@ -6,7 +6,7 @@ use super::{CliError, report};
 use crate::{
     classifier::{Classifier, Error},
     digest::Digest,
-    engine::Device,
+    engine::{Device, EngineKind, Precision},
     model::{Model, ModelSource},
     policy::Policy,
 };
@@ -26,6 +26,14 @@ struct ClassifierOptions {
     /// What computes: cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: Device,
+
+    /// What computes there: packed or candle [default: packed on a CPU, else candle]
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<EngineKind>,
+
+    /// The number format of products: int8, bf16 or f32 [default: the fastest there is]
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<Precision>,
 
     /// Worker threads [default: one for every core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
@@ -87,7 +95,22 @@ impl ClassifierOptions {
         if let Some(model) = &self.model.model {
             builder = builder.model(model.as_str());
         }
-        Ok(builder.build()?)
+        if let Some(engine) = self.engine {
+            builder = builder.engine(engine);
+        }
+        if let Some(precision) = self.precision {
+            builder = builder.precision(precision);
+        }
+        let classifier = builder.build()?;
+        if let Some(wanted) = self.precision
+            && wanted != classifier.precision()
+        {
+            let computed = classifier.precision();
+            report(format_args!(
+                "warning: {wanted} is not to be had here; computing in {computed}"
+            ));
+        }
+        Ok(classifier)
     }
 }
 
@@ -121,11 +144,12 @@ pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
 /// What a run was made with: the first line on standard error; and what does not fit.
 fn report_run(classifier: &Classifier, policy: &Policy) {
     report(format_args!(
-        "dignity {}; model {} {} {}; precision {}; device {}; policy {} {} {}",
+        "dignity {}; model {} {} {}; engine {}; precision {}; device {}; policy {} {} {}",
         env!("CARGO_PKG_VERSION"),
         classifier.model_name(),
         classifier.model_version(),
         classifier.model_digest(),
+        classifier.engine(),
         classifier.precision(),
         classifier.device(),
         policy.name(),

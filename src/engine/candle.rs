@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor};
 use candle_nn::{Linear, Module, VarBuilder};
 use candle_transformers::models::bert;
 
-use super::{Device, Engine, EngineError, Logits};
+use super::{Device, Engine, EngineError, Logits, Precision};
 use crate::{
     batch::PackedBatch,
     model::{BertConfig, HiddenAct, Model, Pooling, WeightsError},
@@ -40,7 +40,7 @@ impl CandleEngine {
         }
         let head = head(&tensors, labels, model.config.hidden_size)?;
         let weights = VarBuilder::from_tensors(tensors, DType::F32, &device);
-        let encoder = bert::BertModel::load(weights, &candle_config(&model.config))?;
+        let encoder = bert::BertModel::load(weights, &candle_config(&model.config)?)?;
         Ok(Self {
             device,
             encoder,
@@ -84,7 +84,7 @@ impl CandleEngine {
 }
 
 impl Engine for CandleEngine {
-    fn forward(&self, batch: &PackedBatch) -> Result<Logits, EngineError> {
+    fn forward(&self, batch: &PackedBatch, _: usize) -> Result<Logits, EngineError> {
         if batch.is_empty() {
             return Logits::new(Vec::new(), self.labels);
         }
@@ -94,8 +94,8 @@ impl Engine for CandleEngine {
         Logits::new(logits.flatten_all()?.to_vec1()?, self.labels)
     }
 
-    fn precision(&self) -> &'static str {
-        "f32"
+    fn precision(&self) -> Precision {
+        Precision::F32
     }
 }
 
@@ -137,8 +137,8 @@ fn open(device: Device) -> Result<candle_core::Device, EngineError> {
 }
 
 /// Candle's form of the configuration; dropout and initialization play no part in inference.
-fn candle_config(config: &BertConfig) -> bert::Config {
-    bert::Config {
+fn candle_config(config: &BertConfig) -> Result<bert::Config, EngineError> {
+    Ok(bert::Config {
         vocab_size: config.vocab_size,
         hidden_size: config.hidden_size,
         num_hidden_layers: config.num_hidden_layers,
@@ -148,6 +148,7 @@ fn candle_config(config: &BertConfig) -> bert::Config {
             HiddenAct::Gelu => bert::HiddenAct::Gelu,
             HiddenAct::GeluTanh => bert::HiddenAct::GeluApproximate,
             HiddenAct::Relu => bert::HiddenAct::Relu,
+            HiddenAct::Silu => return Err(EngineError::CandleActivation),
         },
         hidden_dropout_prob: 0.0,
         max_position_embeddings: config.max_position_embeddings,
@@ -159,5 +160,5 @@ fn candle_config(config: &BertConfig) -> bert::Config {
         use_cache: false,
         classifier_dropout: None,
         model_type: None,
-    }
+    })
 }

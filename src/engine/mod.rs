@@ -4,22 +4,100 @@ mod candle;
 mod device;
 #[cfg(test)]
 mod golden;
+mod packed;
+mod precision;
+
+use std::{fmt, str::FromStr};
 
 pub(crate) use candle::CandleEngine;
 pub use device::{Device, ParseDeviceError};
+pub use precision::{ParsePrecisionError, Precision};
 
-use crate::{batch::PackedBatch, model::WeightsError};
+use crate::{
+    batch::PackedBatch,
+    kernels::InstructionSetError,
+    model::{Model, WeightsError},
+};
 
 /// The forward pass of a classifier.
 ///
 /// A window's logits depend on its own ids alone; engines state how far rounding may make them
 /// differ with what else is in the batch.
 pub(crate) trait Engine: Send + Sync {
-    /// Computes the logits of every window of `batch`.
-    fn forward(&self, batch: &PackedBatch) -> Result<Logits, EngineError>;
+    /// Computes the logits of every window of `batch`; may share the work out among `threads` of
+    /// the rayon pool that it is called in.
+    fn forward(&self, batch: &PackedBatch, threads: usize) -> Result<Logits, EngineError>;
 
     /// The number format that products are computed in.
-    fn precision(&self) -> &'static str;
+    fn precision(&self) -> Precision;
+}
+
+/// An implementation of the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// dignity's own, for CPUs: packed weights, no padding, fused kernels.
+    Packed,
+    /// candle's, for any device that candle knows; the reference.
+    Candle,
+}
+
+impl EngineKind {
+    /// All engines.
+    pub const ALL: [Self; 2] = [Self::Packed, Self::Candle];
+
+    /// The name, as it is written in options and headers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Packed => "packed",
+            Self::Candle => "candle",
+        }
+    }
+
+    /// The engine that is best on a device.
+    pub(crate) fn for_device(device: Device) -> Self {
+        match device {
+            Device::Cpu => Self::Packed,
+            Device::Cuda(_) | Device::Metal(_) => Self::Candle,
+        }
+    }
+
+    /// Puts a model onto a device, to compute in the given precision or, where the engine or the
+    /// device cannot, in single precision.
+    pub(crate) fn load(
+        self,
+        model: &Model,
+        device: Device,
+        precision: Option<Precision>,
+    ) -> Result<Box<dyn Engine>, EngineError> {
+        match (self, device) {
+            (Self::Candle, _) => Ok(Box::new(CandleEngine::new(model, device)?)),
+            (Self::Packed, Device::Cpu) => {
+                packed::load(model, precision.unwrap_or(Precision::Int8))
+            }
+            (Self::Packed, _) => Err(EngineError::PackedDevice { device }),
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The text names no engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no engine; write packed or candle")]
+pub struct ParseEngineKindError(String);
+
+impl FromStr for EngineKind {
+    type Err = ParseEngineKindError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = |kind: &Self| kind.name() == text;
+        Self::ALL.into_iter().find(named).ok_or_else(|| ParseEngineKindError(text.to_owned()))
+    }
 }
 
 /// Logits of a batch: one row a window, one column a label.
@@ -63,6 +141,18 @@ pub enum EngineError {
         /// What to do.
         hint: &'static str,
     },
+    /// The packed engine was asked for on another device than the CPU.
+    #[error("the engine packed runs on the CPU only, not on {device}; use the engine candle there")]
+    PackedDevice {
+        /// The device asked for.
+        device: Device,
+    },
+    /// Candle's BERT lacks an activation.
+    #[error("config.json's hidden_act is \"silu\", which only the engine packed computes")]
+    CandleActivation,
+    /// The environment asks for an instruction set that this CPU lacks.
+    #[error(transparent)]
+    InstructionSet(#[from] InstructionSetError),
     /// Candle failed.
     #[error("the forward pass failed: {0}")]
     Candle(#[from] Box<candle_core::Error>),

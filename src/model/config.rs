@@ -32,6 +32,9 @@ pub(crate) enum HiddenAct {
     GeluTanh,
     #[serde(rename = "relu")]
     Relu,
+    /// `x / (1 + exp(-x))`.
+    #[serde(rename = "silu", alias = "swish")]
+    Silu,
 }
 
 impl BertConfig {

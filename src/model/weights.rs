@@ -6,6 +6,8 @@
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
+use crate::kernels::{Matrix, MatrixValues};
+
 /// The tensors of a `model.safetensors`.
 pub(crate) struct Weights<'a>(SafeTensors<'a>);
 
@@ -30,36 +32,42 @@ impl<'a> Weights<'a> {
     pub(crate) fn f32(&self, name: &str) -> Result<F32Tensor, WeightsError> {
         let tensor = self.0.tensor(name)?;
         let values = match tensor.dtype() {
-            Dtype::F32 => f32_values(&tensor),
+            Dtype::F32 => f32_values(name, &tensor)?,
+            _ => self.matrix(name)?.to_f32(),
+        };
+        Ok(F32Tensor { shape: tensor.shape().to_vec(), values })
+    }
+
+    /// A weight of two dimensions, as it is stored.
+    pub(crate) fn matrix(&self, name: &str) -> Result<Matrix, WeightsError> {
+        let tensor = self.0.tensor(name)?;
+        let [outputs, inputs] = *tensor.shape() else {
+            return Err(WeightsError::Shape {
+                name: name.to_owned(),
+                shape: tensor.shape().to_vec(),
+                wanted: "it must have rows and columns".to_owned(),
+            });
+        };
+        let values = match tensor.dtype() {
+            Dtype::F32 => MatrixValues::F32(f32_values(name, &tensor)?),
             Dtype::I8 => {
                 let scale_name = format!("{name}{SCALE}");
                 let scale = self.0.tensor(&scale_name)?;
-                let [rows, columns] = tensor.shape() else {
-                    return Err(WeightsError::Shape {
-                        name: name.to_owned(),
-                        shape: tensor.shape().to_vec(),
-                        wanted: "int8 weights have rows and columns".to_owned(),
-                    });
-                };
-                if scale.dtype() != Dtype::F32 || scale.shape() != [*rows] {
+                if scale.dtype() != Dtype::F32 || scale.shape() != [outputs] {
                     return Err(WeightsError::Shape {
                         name: scale_name,
                         shape: scale.shape().to_vec(),
-                        wanted: format!("one f32 scale for each of {rows} rows"),
+                        wanted: format!("one f32 scale for each of {outputs} rows"),
                     });
                 }
-                let rows = tensor.data().chunks_exact((*columns).max(1));
-                rows.zip(f32_values(&scale))
-                    .flat_map(|(row, scale)| {
-                        row.iter().map(move |&byte| f32::from(byte.cast_signed()) * scale)
-                    })
-                    .collect()
+                let values = tensor.data().iter().map(|byte| byte.cast_signed()).collect();
+                MatrixValues::Int8 { values, scales: f32_values(&scale_name, &scale)? }
             }
             dtype => {
                 return Err(WeightsError::Dtype { name: name.to_owned(), dtype });
             }
         };
-        Ok(F32Tensor { shape: tensor.shape().to_vec(), values })
+        Ok(Matrix { outputs, inputs, values })
     }
 }
 
@@ -67,9 +75,13 @@ impl<'a> Weights<'a> {
 const SCALE: &str = "_scale";
 
 /// The values of an f32 tensor; safetensors are little-endian.
-fn f32_values(tensor: &TensorView<'_>) -> Vec<f32> {
+fn f32_values(name: &str, tensor: &TensorView<'_>) -> Result<Vec<f32>, WeightsError> {
     let (values, _) = tensor.data().as_chunks();
-    values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+    let values: Vec<_> = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(&value) => Err(WeightsError::NotFinite { name: name.to_owned(), value }),
+        None => Ok(values),
+    }
 }
 
 /// What is wrong with `model.safetensors`.
@@ -88,6 +100,14 @@ pub enum WeightsError {
         shape: Vec<usize>,
         /// What was expected.
         wanted: String,
+    },
+    /// A weight is NaN or infinite.
+    #[error("model.safetensors: {name} holds {value}; the file is damaged, or training failed")]
+    NotFinite {
+        /// The tensor's name.
+        name: String,
+        /// The weight.
+        value: f32,
     },
     /// A tensor is of a type that this version does not read.
     #[error("model.safetensors: {name} is stored as {dtype:?}; F32 and I8 with scales are read")]

@@ -1,0 +1,82 @@
+//! The engine of the CPU: weights packed once, no padding, kernels fused, integers where they are
+//! exact.
+//!
+//! The tokens of a batch's windows are the rows of one matrix. A batch is computed by one thread, or
+//! in parts of its rows by several, which meet once a layer. Either way every row's numbers are
+//! those that it would have alone, bit for bit.
+
+mod embeddings;
+mod encoder;
+mod load;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Mutex, PoisonError};
+
+use self::{
+    embeddings::Embeddings,
+    encoder::{Layer, Scratch},
+};
+use super::{Engine, EngineError, Logits, Precision};
+use crate::{
+    batch::PackedBatch,
+    kernels::{ForSimd, InstructionSet, Int8, Linear, Product, Simd, Single},
+    model::{Model, Pooling},
+};
+
+/// An encoder with packed weights, pooling over its last hidden states, and a linear head.
+pub(crate) struct PackedEngine<S: Simd, P: Product<S>> {
+    simd: S,
+    embeddings: Embeddings,
+    layers: Vec<Layer<S, P>>,
+    head: Linear<S, Single>,
+    pooling: Pooling,
+    precision: Precision,
+    /// Of batches that are done, for the next.
+    scratch: Mutex<Vec<Scratch<S, P>>>,
+}
+
+impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
+    fn forward(&self, batch: &PackedBatch, threads: usize) -> Result<Logits, EngineError> {
+        let free = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = free().pop();
+        let mut scratch = taken.unwrap_or_default();
+        let logits = self.logits(batch, threads, &mut scratch);
+        free().push(scratch);
+        Logits::new(logits, self.head.outputs())
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
+}
+
+/// Packs a model for this CPU. Where it cannot multiply in bf16, single precision takes its place.
+pub(crate) fn load(model: &Model, precision: Precision) -> Result<Box<dyn Engine>, EngineError> {
+    load_for(InstructionSet::chosen()?, model, precision)
+}
+
+/// Packs a model for an instruction set.
+pub(super) fn load_for(
+    set: InstructionSet,
+    model: &Model,
+    precision: Precision,
+) -> Result<Box<dyn Engine>, EngineError> {
+    struct Load<'a>(&'a Model, Precision);
+    impl ForSimd for Load<'_> {
+        type Output = Result<Box<dyn Engine>, EngineError>;
+
+        fn call<S: Simd>(self, simd: S) -> Self::Output {
+            let Self(model, precision) = self;
+            Ok(match precision {
+                Precision::Int8 => {
+                    Box::new(PackedEngine::<S, Int8>::new(simd, model, Precision::Int8)?)
+                }
+                Precision::Bf16 | Precision::F32 => {
+                    Box::new(PackedEngine::<S, Single>::new(simd, model, Precision::F32)?)
+                }
+            })
+        }
+    }
+    set.with(Load(model, precision))
+}

@@ -1,0 +1,62 @@
+//! The number format of a forward pass.
+
+use std::{fmt, str::FromStr};
+
+/// The number format that products are computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Precision {
+    /// Weights in eight bits, sums exact; the fastest on a CPU.
+    Int8,
+    /// The upper half of single precision.
+    Bf16,
+    /// Single precision.
+    F32,
+}
+
+impl Precision {
+    /// All precisions, by size.
+    pub const ALL: [Self; 3] = [Self::Int8, Self::Bf16, Self::F32];
+
+    /// The name, as it is written in options and headers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::Bf16 => "bf16",
+            Self::F32 => "f32",
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The text names no precision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no precision; write int8, bf16 or f32")]
+pub struct ParsePrecisionError(String);
+
+impl FromStr for Precision {
+    type Err = ParsePrecisionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = |precision: &Self| precision.name() == text;
+        Self::ALL.into_iter().find(named).ok_or_else(|| ParsePrecisionError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_and_print() {
+        for precision in Precision::ALL {
+            assert_eq!(precision.to_string().parse(), Ok(precision));
+        }
+        assert!("fp32".parse::<Precision>().is_err());
+    }
+}

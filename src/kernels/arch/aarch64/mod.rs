@@ -1,0 +1,5 @@
+//! Instruction sets of 64-bit Arm.
+
+mod neon;
+
+pub(crate) use neon::Neon;

@@ -1,0 +1,147 @@
+//! Plain Rust: for every CPU, and what the other sets are tested against.
+
+use crate::kernels::simd::{Operation, Simd};
+
+/// Four lanes, which compilers turn into the baseline vectors of most CPUs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+const LANES: usize = 4;
+
+fn lanes<T: Copy, R>(a: [T; LANES], b: [T; LANES], f: impl Fn(T, T) -> R) -> [R; LANES] {
+    std::array::from_fn(|lane| f(a[lane], b[lane]))
+}
+
+impl Simd for Portable {
+    const NAME: &'static str = "portable";
+    const LANES: usize = LANES;
+    const TILE_ROWS: usize = 4;
+
+    type F32 = [f32; LANES];
+    type I32 = [i32; LANES];
+
+    fn run<O: Operation<Self>>(self, operation: O) -> O::Output {
+        operation.run(self)
+    }
+
+    #[inline(always)]
+    fn load(self, values: &[f32]) -> Self::F32 {
+        std::array::from_fn(|lane| values[..LANES][lane])
+    }
+
+    #[inline(always)]
+    fn store(self, values: Self::F32, out: &mut [f32]) {
+        out[..LANES].copy_from_slice(&values);
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F32 {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        lanes(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        lanes(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        lanes(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        lanes(a, b, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        // Not f32::mul_add, which is a slow function where the CPU cannot do it.
+        self.add(self.mul(a, b), c)
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        lanes(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        lanes(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn sum(self, values: Self::F32) -> f32 {
+        (values[0] + values[2]) + (values[1] + values[3])
+    }
+
+    #[inline(always)]
+    fn greatest(self, values: Self::F32) -> f32 {
+        values.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+
+    #[inline(always)]
+    fn round(self, values: Self::F32) -> Self::I32 {
+        values.map(|value| value.round_ties_even() as i32)
+    }
+
+    #[inline(always)]
+    fn float(self, values: Self::I32) -> Self::F32 {
+        values.map(|value| value as f32)
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, exponents: Self::I32) -> Self::F32 {
+        exponents.map(|exponent| f32::from_bits(((exponent + 127) as u32) << 23))
+    }
+
+    #[inline(always)]
+    fn zeros(self) -> Self::I32 {
+        [0; LANES]
+    }
+
+    #[inline(always)]
+    fn narrow(self, values: Self::I32, out: &mut [[i16; 2]]) {
+        let values = values.map(|value| value as i16);
+        out[..2].copy_from_slice(&[[values[0], values[1]], [values[2], values[3]]]);
+    }
+
+    #[inline(always)]
+    fn splat_pair(self, pair: [i16; 2]) -> Self::I32 {
+        [packed(pair); LANES]
+    }
+
+    #[inline(always)]
+    fn widen(self, bytes: &[[i8; 2]]) -> Self::I32 {
+        let bytes = &bytes[..LANES];
+        std::array::from_fn(|lane| packed(bytes[lane].map(i16::from)))
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
+        let products = lanes(a, b, |a, b| {
+            low(a).wrapping_mul(low(b)).wrapping_add(high(a).wrapping_mul(high(b)))
+        });
+        lanes(sums, products, i32::wrapping_add)
+    }
+}
+
+#[inline(always)]
+fn packed([low, high]: [i16; 2]) -> i32 {
+    i32::from(low) & 0xffff | i32::from(high) << 16
+}
+
+#[inline(always)]
+fn low(pair: i32) -> i32 {
+    pair << 16 >> 16
+}
+
+#[inline(always)]
+fn high(pair: i32) -> i32 {
+    pair >> 16
+}

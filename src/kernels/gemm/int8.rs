@@ -1,0 +1,158 @@
+//! Weights in int8, with a scale for each output; activations in 16 bits, with a scale for each row;
+//! sums in 32 bits, exact.
+//!
+//! Activations in eight bits would be coarse where a few are far larger than the rest, as some
+//! columns of hidden states are: dehumanization scores on the dev set would move by up to 0.04, and 1.3%
+//! of verdicts change. In 16 bits no score moves by more than 0.002.
+
+use super::{MAX_LANES, Matrix, MatrixValues, PANEL_VECTORS, Panel, Product, load};
+use crate::kernels::simd::Simd;
+
+/// Exact products of quantized numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Int8;
+
+/// Panels one after another: for each pair of inputs, for each output of the panel, a pair.
+pub(crate) struct Int8Weights<S: Simd> {
+    pairs: Vec<[i8; 2]>,
+    scales: Vec<Panel<S::F32>>,
+}
+
+/// An output's weights in int8 and their scale: those that are stored, or the nearest multiples of a
+/// 127th of the greatest.
+fn quantized(weights: &Matrix, output: usize) -> (Vec<i8>, f32) {
+    if let MatrixValues::Int8 { values, scales } = &weights.values {
+        let range = output * weights.inputs..(output + 1) * weights.inputs;
+        return (values[range].to_vec(), scales[output]);
+    }
+    let row = weights.row(output);
+    let greatest = row.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
+    let scale = if greatest > 0.0 { greatest / 127.0 } else { 1.0 };
+    (row.iter().map(|weight| (weight / scale).round_ties_even() as i8).collect(), scale)
+}
+
+/// The largest quantized activation of which no sum of `inputs` products with the largest weight
+/// leaves 32 bits.
+fn activation_max(inputs: usize) -> f32 {
+    let most = i32::MAX / i32::try_from(128 * inputs.max(1)).unwrap_or(i32::MAX);
+    most.min(i16::MAX.into()) as f32
+}
+
+impl<S: Simd> Product<S> for Int8 {
+    const GROUP: usize = 2;
+
+    type Group = [i16; 2];
+    type RowScale = f32;
+    type Vector = S::I32;
+    type Sum = S::I32;
+    type Weights = Int8Weights<S>;
+    type ColumnScale = Panel<S::F32>;
+
+    fn pack(simd: S, weights: &Matrix) -> Self::Weights {
+        let Matrix { inputs, outputs, .. } = *weights;
+        let width = PANEL_VECTORS * S::LANES;
+        let groups = inputs.div_ceil(2);
+        let mut pairs = Vec::with_capacity(outputs.div_ceil(width) * width * groups);
+        let mut panel_scales = Vec::with_capacity(outputs.div_ceil(width));
+        for first in (0..outputs).step_by(width) {
+            let mut panel = vec![vec![[0; 2]; groups]; width];
+            let mut scales = vec![0.0; width];
+            for (column, output) in (first..outputs.min(first + width)).enumerate() {
+                let (row, scale) = quantized(weights, output);
+                panel[column].as_flattened_mut()[..inputs].copy_from_slice(&row);
+                scales[column] = scale;
+            }
+            for group in 0..groups {
+                pairs.extend(panel.iter().map(|column| column[group]));
+            }
+            panel_scales.push([simd.load(&scales), simd.load(&scales[S::LANES..])]);
+        }
+        Int8Weights { pairs, scales: panel_scales }
+    }
+
+    #[inline(always)]
+    fn panel<'a>(
+        simd: S,
+        weights: &'a Self::Weights,
+        panel: usize,
+        scratch: &'a mut Vec<Panel<S::I32>>,
+    ) -> (&'a [Panel<S::I32>], Panel<S::F32>) {
+        let size = weights.pairs.len() / weights.scales.len();
+        let pairs = &weights.pairs[panel * size..][..size];
+        scratch.clear();
+        for pairs in pairs.chunks_exact(PANEL_VECTORS * S::LANES) {
+            scratch.push([simd.widen(pairs), simd.widen(&pairs[S::LANES..])]);
+        }
+        (scratch, weights.scales[panel])
+    }
+
+    #[inline(always)]
+    fn prepare(simd: S, row: &[f32], out: &mut [[i16; 2]]) -> f32 {
+        let zero = simd.splat(0.0);
+        let mut greatest = zero;
+        for values in row.chunks(S::LANES) {
+            let values = load(simd, values, 0.0);
+            greatest = simd.max(simd.max(values, simd.sub(zero, values)), greatest);
+        }
+        let greatest = simd.greatest(greatest);
+        if greatest == 0.0 {
+            out.fill([0; 2]);
+            return 0.0;
+        }
+        let most = activation_max(row.len());
+        let inverse = simd.splat(most / greatest);
+        for (values, out) in row.chunks(S::LANES).zip(out.chunks_mut(S::LANES / 2)) {
+            let quantized = simd.round(simd.mul(load(simd, values, 0.0), inverse));
+            if out.len() == S::LANES / 2 {
+                simd.narrow(quantized, out);
+            } else {
+                let mut padded = [[0; 2]; MAX_LANES / 2];
+                simd.narrow(quantized, &mut padded);
+                out.copy_from_slice(&padded[..out.len()]);
+            }
+        }
+        greatest / most
+    }
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::I32 {
+        simd.zeros()
+    }
+
+    #[inline(always)]
+    fn splat(simd: S, group: [i16; 2]) -> S::I32 {
+        simd.splat_pair(group)
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: S, sum: S::I32, activations: S::I32, weights: S::I32) -> S::I32 {
+        simd.dot(sum, activations, weights)
+    }
+
+    #[inline(always)]
+    fn finish(
+        simd: S,
+        sum: S::I32,
+        row: f32,
+        column: Panel<S::F32>,
+        vector: usize,
+        bias: S::F32,
+    ) -> S::F32 {
+        let scale = simd.mul(simd.splat(row), column[vector]);
+        simd.mul_add(simd.float(sum), scale, bias)
+    }
+}
+
+/// What quantized activations stand for.
+#[cfg(test)]
+pub(super) fn dequantized<S: Simd>(
+    activations: &super::Activations<S, Int8>,
+    inputs: usize,
+) -> Vec<f32> {
+    let rows = activations.groups.chunks(activations.width).zip(&activations.scales);
+    let dequantize = |(pairs, scale): (&[[i16; 2]], &f32)| {
+        let values = pairs.as_flattened().iter().map(|&value| f32::from(value) * scale);
+        values.take(inputs).collect::<Vec<_>>()
+    };
+    rows.flat_map(dequantize).collect()
+}

@@ -1,0 +1,76 @@
+//! Single precision.
+
+use super::{Matrix, PANEL_VECTORS, Panel, Product};
+use crate::kernels::simd::Simd;
+
+/// Products and sums in single precision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Single;
+
+/// Panels one after another, an entry for each input.
+pub(crate) struct SingleWeights<S: Simd> {
+    panels: Vec<Panel<S::F32>>,
+    inputs: usize,
+}
+
+impl<S: Simd> Product<S> for Single {
+    const GROUP: usize = 1;
+
+    type Group = f32;
+    type RowScale = ();
+    type Vector = S::F32;
+    type Sum = S::F32;
+    type Weights = SingleWeights<S>;
+    type ColumnScale = ();
+
+    fn pack(simd: S, weights: &Matrix) -> Self::Weights {
+        let Matrix { inputs, outputs, .. } = *weights;
+        let width = PANEL_VECTORS * S::LANES;
+        let mut panels = Vec::with_capacity(inputs * outputs.div_ceil(width));
+        for first in (0..outputs).step_by(width) {
+            let rows: Vec<_> =
+                (first..outputs.min(first + width)).map(|o| weights.row(o)).collect();
+            for input in 0..inputs {
+                let mut column = rows.iter().map(|row| row[input]).collect::<Vec<_>>();
+                column.resize(width, 0.0);
+                panels.push([simd.load(&column), simd.load(&column[S::LANES..])]);
+            }
+        }
+        SingleWeights { panels, inputs }
+    }
+
+    #[inline(always)]
+    fn panel<'a>(
+        _: S,
+        weights: &'a Self::Weights,
+        panel: usize,
+        _: &'a mut Vec<Panel<S::F32>>,
+    ) -> (&'a [Panel<S::F32>], ()) {
+        (&weights.panels[panel * weights.inputs..][..weights.inputs], ())
+    }
+
+    #[inline(always)]
+    fn prepare(_: S, row: &[f32], out: &mut [f32]) {
+        out.copy_from_slice(row);
+    }
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::F32 {
+        simd.splat(0.0)
+    }
+
+    #[inline(always)]
+    fn splat(simd: S, group: f32) -> S::F32 {
+        simd.splat(group)
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: S, sum: S::F32, activations: S::F32, weights: S::F32) -> S::F32 {
+        simd.mul_add(activations, weights, sum)
+    }
+
+    #[inline(always)]
+    fn finish(simd: S, sum: S::F32, (): (), (): (), _: usize, bias: S::F32) -> S::F32 {
+        simd.add(sum, bias)
+    }
+}

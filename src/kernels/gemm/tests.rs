@@ -1,0 +1,192 @@
+//! Every kernel on every instruction set that this CPU has, against plain loops.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::kernels::{ForSimd, InstructionSet};
+
+/// A product to check, with numbers that a seed makes.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    seed: u64,
+}
+
+impl Case {
+    fn numbers(self, salt: u64, count: usize) -> Vec<f32> {
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ salt);
+        (0..count).map(|_| rng.f32() * 2.0 - 1.0).collect()
+    }
+
+    fn activations(self) -> Vec<f32> {
+        self.numbers(1, self.rows * self.inputs)
+    }
+
+    fn bias(self) -> Vec<f32> {
+        self.numbers(2, self.outputs)
+    }
+
+    fn int8(self) -> Matrix {
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ 3);
+        // The extremes are common: where sums overflow or saturate, they show it.
+        let mut weight =
+            || if rng.bool() { rng.i8(..) } else { *rng.choice(&[-128, 127]).unwrap() };
+        let values = (0..self.outputs * self.inputs).map(|_| weight()).collect();
+        let scales = self.numbers(4, self.outputs).iter().map(|scale| scale * 0.01).collect();
+        self.matrix(MatrixValues::Int8 { values, scales })
+    }
+
+    fn f32(self) -> Matrix {
+        self.matrix(MatrixValues::F32(self.numbers(5, self.outputs * self.inputs)))
+    }
+
+    fn matrix(self, values: MatrixValues) -> Matrix {
+        Matrix { outputs: self.outputs, inputs: self.inputs, values }
+    }
+
+    /// What the layer gives, in double precision, of the given activations.
+    fn oracle(self, activations: &[f32], matrix: &Matrix) -> Vec<f64> {
+        let weights = matrix.to_f32();
+        let mut out = Vec::new();
+        for row in 0..self.rows {
+            for (output, bias) in self.bias().into_iter().enumerate() {
+                let products = (0..self.inputs).map(|input| {
+                    f64::from(activations[row * self.inputs + input])
+                        * f64::from(weights[output * self.inputs + input])
+                });
+                out.push(products.sum::<f64>() + f64::from(bias));
+            }
+        }
+        out
+    }
+}
+
+/// Computes a case over poisoned memory.
+fn multiply<S: Simd, P: Product<S>>(
+    simd: S,
+    case: Case,
+    matrix: &Matrix,
+    activations: &[f32],
+    epilogue: impl Epilogue<S>,
+) -> (Vec<f32>, Activations<S, P>) {
+    let linear = Linear::<S, P>::new(simd, matrix, &case.bias());
+    let mut prepared = Activations::default();
+    simd.run(Prepare { rows: activations, columns: case.inputs, out: &mut prepared });
+    let mut out = vec![f32::NAN; case.rows * case.outputs];
+    let mut scratch = Vec::new();
+    simd.run(Multiply {
+        activations: &prepared,
+        linear: &linear,
+        epilogue,
+        out: &mut out,
+        scratch: &mut scratch,
+    });
+    (out, prepared)
+}
+
+/// On every instruction set.
+fn everywhere(check: impl ForSimd<Output = ()> + Copy) {
+    InstructionSet::available().iter().for_each(|set| set.with(check));
+}
+
+#[derive(Clone, Copy)]
+struct SinglePrecision(Case);
+
+impl ForSimd for SinglePrecision {
+    type Output = ();
+
+    fn call<S: Simd>(self, simd: S) {
+        let Self(case) = self;
+        let (matrix, activations) = (case.f32(), case.activations());
+        let (out, _) = multiply::<S, Single>(simd, case, &matrix, &activations, Store);
+        for (out, wanted) in out.iter().zip(case.oracle(&activations, &matrix)) {
+            let difference = (f64::from(*out) - wanted).abs();
+            assert!(difference < 1e-6 * (case.inputs as f64 + 1.0), "{out} {wanted} {}", S::NAME);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ExactIntegers(Case);
+
+impl ForSimd for ExactIntegers {
+    type Output = ();
+
+    /// Sums of integers are exact, so the result is that of the quantized activations, rounded as
+    /// often as a sum is made a number, multiplied and added to: thrice.
+    fn call<S: Simd>(self, simd: S) {
+        let Self(case) = self;
+        let matrix = case.int8();
+        let activations = case.activations();
+        let (out, prepared) = multiply::<S, Int8>(simd, case, &matrix, &activations, Store);
+        let quantized = int8::dequantized(&prepared, case.inputs);
+        for (quantized, activation) in quantized.iter().zip(&activations) {
+            assert!((quantized - activation).abs() <= 1.0 / 4_000.0, "{quantized} {activation}");
+        }
+        for (out, wanted) in out.iter().zip(case.oracle(&quantized, &matrix)) {
+            let difference = (f64::from(*out) - wanted).abs();
+            assert!(difference <= 4e-7 * (wanted.abs() + 1.0), "{out} {wanted} {}", S::NAME);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Epilogues(Case);
+
+impl ForSimd for Epilogues {
+    type Output = ();
+
+    fn call<S: Simd>(self, simd: S) {
+        let Self(case) = self;
+        let (matrix, activations) = (case.int8(), case.activations());
+        let (stored, prepared) = multiply::<S, Int8>(simd, case, &matrix, &activations, Store);
+        let relu = Activate(crate::kernels::Relu);
+        let (activated, _) = multiply::<S, Int8>(simd, case, &matrix, &activations, relu);
+        assert!(activated.iter().zip(&stored).all(|(a, s)| *a == s.max(0.0)));
+        let mut residual = case.numbers(6, stored.len());
+        let wanted: Vec<_> = residual.iter().zip(&stored).map(|(r, s)| r + s).collect();
+        let linear = Linear::<S, Int8>::new(simd, &matrix, &case.bias());
+        simd.run(Multiply {
+            activations: &prepared,
+            linear: &linear,
+            epilogue: Accumulate,
+            out: &mut residual,
+            scratch: &mut Vec::new(),
+        });
+        assert_eq!(residual, wanted);
+    }
+}
+
+fn check(case: Case) {
+    everywhere(SinglePrecision(case));
+    everywhere(ExactIntegers(case));
+    everywhere(Epilogues(case));
+}
+
+#[test]
+fn edges() {
+    for (rows, inputs, outputs) in [
+        (0, 8, 8),
+        (1, 1, 1),
+        (1, 384, 17),
+        (6, 2, 16),
+        (7, 3, 33),
+        (13, 31, 1),
+        (5, 1, 47),
+        (3, 1_536, 16),
+        (1, 4_096, 2),
+    ] {
+        check(Case { rows, inputs, outputs, seed: 7 });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn random_shapes(rows in 0_usize..40, inputs in 1_usize..90, outputs in 1_usize..70, seed: u64) {
+        check(Case { rows, inputs, outputs, seed });
+    }
+}

@@ -1,0 +1,20 @@
+//! The arithmetic of a transformer on the CPU: written once, compiled for each instruction set.
+
+mod activation;
+mod arch;
+mod attention;
+mod gemm;
+mod instruction_set;
+mod norm;
+mod simd;
+
+pub(crate) use activation::{Activation, Gelu, GeluTanh, Relu, Silu};
+pub(crate) use attention::{Attend, AttentionScratch};
+pub(crate) use gemm::{
+    Accumulate, Activate, Activations, Int8, Linear, Matrix, MatrixValues, Multiply, Panel,
+    Prepare, Product, Single, Store,
+};
+pub use instruction_set::InstructionSetError;
+pub(crate) use instruction_set::{ForSimd, InstructionSet};
+pub(crate) use norm::{LayerNorm, Normalize};
+pub(crate) use simd::Simd;

@@ -1,0 +1,117 @@
+//! Layer normalization.
+
+use super::{
+    gemm::{load, store},
+    simd::{Operation, Simd},
+};
+
+/// The parameters of a layer normalization, a number each for every column.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerNorm {
+    pub(crate) gamma: Vec<f32>,
+    pub(crate) beta: Vec<f32>,
+    /// Added to the variance.
+    pub(crate) epsilon: f32,
+}
+
+/// Replaces each row by `gamma (x - mean) / sqrt(variance + epsilon) + beta`, the variance being
+/// that of the numbers less their mean.
+///
+/// Ba, Kiros and Hinton, "Layer Normalization", 2016.
+pub(crate) struct Normalize<'a> {
+    pub(crate) rows: &'a mut [f32],
+    pub(crate) norm: &'a LayerNorm,
+}
+
+impl<S: Simd> Operation<S> for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let LayerNorm { gamma, beta, epsilon } = self.norm;
+        let columns = gamma.len();
+        for row in self.rows.chunks_exact_mut(columns) {
+            let mean = sum_of_powers::<S, 1>(simd, row, 0.0) / columns as f32;
+            let variance = sum_of_powers::<S, 2>(simd, row, mean) / columns as f32;
+            let means = simd.splat(mean);
+            let scale = simd.splat(1.0 / (variance + epsilon).sqrt());
+            let parameters = gamma.chunks(S::LANES).zip(beta.chunks(S::LANES));
+            for (x, (gamma, beta)) in row.chunks_mut(S::LANES).zip(parameters) {
+                let normal = simd.mul(simd.sub(load(simd, x, 0.0), means), scale);
+                let (gamma, beta) = (load(simd, gamma, 0.0), load(simd, beta, 0.0));
+                store(simd, simd.mul_add(normal, gamma, beta), x);
+            }
+        }
+    }
+}
+
+/// The sum of each number's difference from `mean`, or of its square.
+#[inline(always)]
+fn sum_of_powers<S: Simd, const POWER: usize>(simd: S, values: &[f32], mean: f32) -> f32 {
+    let means = simd.splat(mean);
+    let mut sums = [simd.splat(0.0); 2];
+    for pair in values.chunks(2 * S::LANES) {
+        let (first, second) = pair.split_at(pair.len().min(S::LANES));
+        for (sum, values) in sums.iter_mut().zip([first, second]) {
+            let difference = simd.sub(load(simd, values, mean), means);
+            let factor = if POWER == 2 { difference } else { simd.splat(1.0) };
+            *sum = simd.mul_add(difference, factor, *sum);
+        }
+    }
+    simd.sum(simd.add(sums[0], sums[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::{ForSimd, InstructionSet};
+
+    #[derive(Clone, Copy)]
+    struct Check<'a> {
+        rows: &'a [f32],
+        norm: &'a LayerNorm,
+    }
+
+    impl ForSimd for Check<'_> {
+        type Output = ();
+
+        fn call<S: Simd>(self, simd: S) {
+            let Self { rows, norm } = self;
+            let mut out = rows.to_vec();
+            simd.run(Normalize { rows: &mut out, norm });
+            let columns = norm.gamma.len();
+            for (row, out) in rows.chunks_exact(columns).zip(out.chunks_exact(columns)) {
+                let row: Vec<_> = row.iter().copied().map(f64::from).collect();
+                let mean = row.iter().sum::<f64>() / columns as f64;
+                let squares = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+                let deviation = (squares / columns as f64 + f64::from(norm.epsilon)).sqrt();
+                for (column, (x, out)) in row.iter().zip(out).enumerate() {
+                    let (gamma, beta) =
+                        (f64::from(norm.gamma[column]), f64::from(norm.beta[column]));
+                    let wanted = (x - mean) / deviation * gamma + beta;
+                    assert!((f64::from(*out) - wanted).abs() < 2e-5, "{out} {wanted} {}", S::NAME);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// A mean far from zero would show a variance that is computed in one pass.
+        #[test]
+        fn rows_are_normalized(rows in 0_usize..5, columns in 2_usize..90, mean in -9.0..9.0_f32, seed: u64) {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut numbers = |count, mean: f32| -> Vec<f32> {
+                (0..count).map(|_| mean + rng.f32() * 2.0 - 1.0).collect()
+            };
+            let rows = numbers(rows * columns, mean);
+            let (gamma, beta) = (numbers(columns, 1.0), numbers(columns, 0.0));
+            let norm = LayerNorm { gamma, beta, epsilon: 1e-5 };
+            let check = Check { rows: &rows, norm: &norm };
+            InstructionSet::available().iter().for_each(|set| set.with(check));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Vectors of 32-bit numbers, whatever the instruction set.
+
+/// The instruction set that a kernel is compiled for.
+///
+/// Kernels are written once, generic over this trait; `arch` holds one implementation per
+/// instruction set. A value of the type is the proof that the CPU has the set, so that every method
+/// is safe.
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// The name that people know the set by.
+    const NAME: &'static str;
+    /// Numbers in a vector.
+    const LANES: usize;
+    /// The most rows of a register tile, two vectors wide, that leave registers for its operands.
+    const TILE_ROWS: usize;
+    /// `LANES` numbers in single precision.
+    type F32: Copy + Send + Sync;
+    /// `LANES` integers; or `LANES` pairs of 16-bit integers.
+    type I32: Copy + Send + Sync;
+
+    /// Runs `operation` compiled for this set.
+    fn run<O: Operation<Self>>(self, operation: O) -> O::Output;
+
+    /// The first `LANES` numbers of `values`; panics if there are fewer.
+    fn load(self, values: &[f32]) -> Self::F32;
+    /// Writes the first `LANES` numbers of `out`; panics if there are fewer.
+    fn store(self, values: Self::F32, out: &mut [f32]);
+    /// One number in every lane.
+    fn splat(self, value: f32) -> Self::F32;
+    /// `a + b`.
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a - b`.
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b`.
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a / b`.
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, rounded once where the set can.
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// The lesser of each pair; of a NaN and a number, either.
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The greater of each pair; of a NaN and a number, either.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The sum of the lanes.
+    fn sum(self, values: Self::F32) -> f32;
+    /// The greatest of the lanes.
+    fn greatest(self, values: Self::F32) -> f32;
+    /// The nearest integers, halves to even.
+    fn round(self, values: Self::F32) -> Self::I32;
+    /// Integers as numbers, rounded to nearest.
+    fn float(self, values: Self::I32) -> Self::F32;
+    /// Two to the power of each lane, which is between -126 and 127.
+    fn power_of_two(self, exponents: Self::I32) -> Self::F32;
+
+    /// Zero in every lane.
+    fn zeros(self) -> Self::I32;
+    /// `LANES` integers as pairs of 16-bit ones, of which they are within the range; panics if `out`
+    /// has fewer than `LANES / 2` pairs.
+    fn narrow(self, values: Self::I32, out: &mut [[i16; 2]]);
+    /// A pair in every lane.
+    fn splat_pair(self, pair: [i16; 2]) -> Self::I32;
+    /// `LANES` pairs of bytes, widened; panics if there are fewer.
+    fn widen(self, bytes: &[[i8; 2]]) -> Self::I32;
+    /// Adds to each lane the exact dot product of a pair of `a` and a pair of `b`.
+    fn dot(self, sums: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+}
+
+/// A kernel with its arguments, ready to be compiled for an instruction set.
+///
+/// Everything that `run` calls must be inlined into it: what is not is compiled for the least
+/// instruction set that the build allows.
+pub(crate) trait Operation<S: Simd> {
+    /// What the kernel gives back.
+    type Output;
+
+    /// Runs the kernel.
+    fn run(self, simd: S) -> Self::Output;
+}

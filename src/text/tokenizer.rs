@@ -106,8 +106,12 @@ impl Tokenizer {
 
     /// Tokenizes a whole text, of any length.
     pub(crate) fn tokenize(&self, text: &str) -> Result<Tokens, TokenizerError> {
+        self.tokenize_pieces(text, PIECE_BYTES)
+    }
+
+    fn tokenize_pieces(&self, text: &str, size: usize) -> Result<Tokens, TokenizerError> {
         let mut tokens = Tokens::default();
-        for piece in pieces(text, PIECE_BYTES) {
+        for piece in pieces(text, size) {
             let encoding =
                 self.inner.encode(&text[piece.clone()], false).map_err(TokenizerError::Encode)?;
             tokens.ids.extend_from_slice(encoding.get_ids());
@@ -129,11 +133,17 @@ pub(super) fn pieces(text: &str, size: usize) -> impl Iterator<Item = Range<usiz
             return None;
         }
         let from = text.len().min(text.ceil_char_boundary(start + size));
-        let end = text[from..].find(char::is_whitespace).map_or(text.len(), |found| from + found);
+        let end = text[from..].find(divides_words).map_or(text.len(), |found| from + found);
         let piece = start..end;
         start = end;
         Some(piece)
     })
+}
+
+/// White space between words for every tokenizer: BERT's takes the control characters among white
+/// space for none and deletes them, which joins what they stand between.
+fn divides_words(char: char) -> bool {
+    char.is_whitespace() && !matches!(char, '\u{b}' | '\u{c}' | '\u{85}')
 }
 
 /// Why a tokenizer could not be read or could not read a text.
@@ -153,12 +163,16 @@ pub enum TokenizerError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn tiny() -> Tokenizer {
+    static TINY: LazyLock<Tokenizer> = LazyLock::new(|| {
         Tokenizer::from_bytes(include_bytes!("../../tests/fixtures/tiny-bert/tokenizer.json"))
             .unwrap()
-    }
+    });
 
     #[test]
     fn pieces_cover_the_text_and_cut_at_white_space_only() {
@@ -177,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_text_of_many_pieces_has_the_tokens_of_the_whole() {
-        let tokenizer = tiny();
+        let tokenizer = &*TINY;
         let text = "Ünder the bridge, 42 caf\u{e9}s \u{2014} go! ".repeat(4_000);
         assert!(text.len() > 2 * PIECE_BYTES);
         let whole = tokenizer.inner.encode(text.as_str(), false).unwrap();
@@ -186,9 +200,26 @@ mod tests {
         assert_eq!(tokens.offsets, whole.get_offsets());
     }
 
+    proptest! {
+        #[test]
+        fn pieces_of_any_size_have_the_tokens_of_the_whole(
+            text in prop_oneof![
+                ".{0,40}",
+                "[a-eA-E\u{e9}\u{301}\u{4e2d}! \t\n\u{b}\u{c}\u{85}\u{a0}\u{200b}\u{2028}]{0,40}",
+            ],
+            size in 1_usize..40,
+        ) {
+            let tokenizer = &*TINY;
+            let whole = tokenizer.inner.encode(text.as_str(), false).unwrap();
+            let tokens = tokenizer.tokenize_pieces(&text, size).unwrap();
+            prop_assert_eq!(tokens.ids, whole.get_ids());
+            prop_assert_eq!(tokens.offsets, whole.get_offsets());
+        }
+    }
+
     #[test]
     fn special_tokens_frame_a_window_and_cannot_be_written() {
-        let tokenizer = tiny();
+        let tokenizer = &*TINY;
         assert_eq!(tokenizer.special_tokens(), 2);
         let framed: Vec<_> = tokenizer.frame(&[7]).collect();
         assert_eq!(framed.len(), 3);

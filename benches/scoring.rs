@@ -1,4 +1,5 @@
-//! How fast the shipped model scores short texts: `cargo bench`.
+//! How fast the shipped model scores short texts, and what share that is of what the CPU could do if it
+//! did nothing but multiply: `cargo bench`.
 //!
 //! All cases are measured in turn, A B C A B C, and each gives the median of its rounds: a machine
 //! that is slow for a while is so for every case. The texts are made here, of common words, 8 to 128
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dignity::Classifier;
+use dignity::{Classifier, EngineKind, Precision, instruction_set, multiplication_limits};
 
 /// Rounds over all cases; the median of an odd number is a measurement.
 const ROUNDS: usize = 5;
@@ -42,97 +43,153 @@ fn posts() -> Vec<String> {
     lengths.into_iter().map(|tokens| text(&mut rng, tokens)).collect()
 }
 
+/// Multiplications and additions of the linear layers, each counted as one, that a window of so many
+/// tokens needs. The last layer computes queries and its second half for the first token only, which
+/// is all that is pooled.
+fn operations(tokens: usize) -> usize {
+    const HIDDEN: usize = 384;
+    const INTERMEDIATE: usize = 1_536;
+    const LAYERS: usize = 6;
+    let (key_value, rest) = (2 * HIDDEN * HIDDEN, 2 * HIDDEN * HIDDEN + 2 * HIDDEN * INTERMEDIATE);
+    2 * (tokens * (LAYERS * key_value + (LAYERS - 1) * rest) + rest)
+}
+
 struct Case<'a> {
     name: String,
-    /// Texts and tokens that a call of `run` works through.
     texts: usize,
-    tokens: usize,
+    /// What a call of `run` multiplies and adds, and on how many threads; none where that is not the
+    /// point.
+    operations: Option<(usize, Precision, usize)>,
     run: Box<dyn Fn() -> Result<(), dignity::Error> + 'a>,
     times: Vec<Duration>,
+}
+
+/// Operations a second that this many threads reach together, in int8 and in f32.
+fn limits(threads: usize) -> Result<(f64, f64), Box<dyn Error>> {
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(multiplication_limits)).collect();
+        let mut sums = (0.0, 0.0);
+        for worker in workers {
+            let (int8, single) = worker.join().map_err(|_| "a thread panicked")??;
+            sums = (sums.0 + int8, sums.1 + single);
+        }
+        Ok(sums)
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let posts = posts();
-    let build =
-        |threads, budget| Classifier::builder().threads(threads).max_batch_tokens(budget).build();
-    let mut threads: Vec<usize> = vec![1, cores];
+    let mut rng = fastrand::Rng::with_seed(8);
+    let singles: Vec<_> = [8, 32, 128].map(|tokens| (tokens, [text(&mut rng, tokens)])).into();
+    let mut threads = vec![1, cores];
     threads.dedup();
     let mut classifiers = Vec::new();
     for &threads in &threads {
-        for budget in [1, 256, 512, 1_024, 4_096] {
-            classifiers.push((threads, budget, build(threads, budget)?));
-        }
+        let mut build = |engine, precision, budgets: &[usize]| -> Result<(), dignity::Error> {
+            for &budget in budgets {
+                let builder = Classifier::builder().engine(engine).precision(precision);
+                let classifier = builder.threads(threads).max_batch_tokens(budget).build()?;
+                classifiers.push((threads, budget, classifier));
+            }
+            Ok(())
+        };
+        build(EngineKind::Packed, Precision::Int8, &[1, 64, 128, 256, 1_024])?;
+        build(EngineKind::Packed, Precision::F32, &[128])?;
+        build(EngineKind::Candle, Precision::F32, &[1_024])?;
     }
-    let standard = build(0, 0)?;
+    let standard = Classifier::shipped()?;
     let tokenized = standard.tokenize(&posts)?;
     let lengths: Vec<_> = tokenized.lengths().collect();
-    let tokens: usize = lengths.iter().sum();
+    let needed = lengths.iter().map(|&length| operations(length)).sum::<usize>();
     println!(
-        "{TEXTS} texts in windows of {} to {} tokens, {:.1} tokens a text; {cores} cores; medians of \
-         {ROUNDS} rounds",
+        "{TEXTS} texts in windows of {} to {} tokens, {:.1} tokens and {:.3} billion operations a text; \
+         {cores} cores, {}; medians of {ROUNDS} rounds",
         lengths.iter().min().unwrap_or(&0),
         lengths.iter().max().unwrap_or(&0),
-        tokens as f64 / TEXTS as f64,
+        lengths.iter().sum::<usize>() as f64 / TEXTS as f64,
+        needed as f64 / 1e9 / TEXTS as f64,
+        instruction_set()?,
     );
 
-    let mut rng = fastrand::Rng::with_seed(8);
-    let singles: Vec<_> = [8, 32, 128].map(|tokens| (tokens, [text(&mut rng, tokens)])).into();
-
     let mut cases = Vec::new();
-    let mut case = |name: String, texts, tokens, run: Box<dyn Fn() -> _>| {
-        cases.push(Case { name, texts, tokens, run, times: Vec::new() });
+    let mut case = |name, texts, operations, run: Box<dyn Fn() -> _>| {
+        cases.push(Case { name, texts, operations, run, times: Vec::new() });
     };
     case(
         format!("tokenizing, {cores} threads"),
         TEXTS,
-        tokens,
+        None,
         Box::new(|| standard.tokenize(&posts).map(|tokenized| drop(black_box(tokenized)))),
     );
-    case(
-        format!("forward pass, {cores} threads"),
-        TEXTS,
-        tokens,
-        Box::new(|| standard.score_tokenized(&tokenized).map(|scores| drop(black_box(scores)))),
-    );
     for (threads, budget, classifier) in &classifiers {
-        let posts = &posts;
+        let (posts, precision, engine) = (&posts, classifier.precision(), classifier.engine());
         case(
-            format!("whole way, {threads} threads, batches of {budget} tokens"),
+            format!("{engine} {precision}, {threads} threads, batches of {budget} tokens"),
             TEXTS,
-            tokens,
+            Some((needed, precision, *threads)),
             Box::new(move || classifier.score(posts).map(|scores| drop(black_box(scores)))),
         );
     }
     for (tokens, single) in &singles {
-        let standard = &standard;
-        case(
-            format!("one text of {tokens} tokens at a time"),
-            CALLS,
-            CALLS * tokens,
-            Box::new(move || {
-                (0..CALLS).try_for_each(|_| standard.score(single).map(|s| drop(black_box(s))))
-            }),
-        );
+        for (threads, _, classifier) in classifiers.iter().filter(|(_, budget, _)| *budget == 128) {
+            let precision = classifier.precision();
+            case(
+                format!("{precision}, {threads} threads, one text of {tokens} tokens at a time"),
+                CALLS,
+                Some((CALLS * operations(*tokens), precision, *threads)),
+                Box::new(move || {
+                    (0..CALLS)
+                        .try_for_each(|_| classifier.score(single).map(|s| drop(black_box(s))))
+                }),
+            );
+        }
     }
 
+    let mut reached: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); threads.len()];
     for _ in 0..ROUNDS {
+        for (&threads, reached) in threads.iter().zip(&mut reached) {
+            let (int8, single) = limits(threads)?;
+            reached.0.push(int8);
+            reached.1.push(single);
+        }
         for case in &mut cases {
             let start = Instant::now();
             (case.run)()?;
             case.times.push(start.elapsed());
         }
     }
-    println!("{:<48} {:>10} {:>10} {:>12}", "", "texts/s", "tokens/s", "ms a text");
-    for case in &mut cases {
-        case.times.sort_unstable();
-        let seconds = case.times[ROUNDS / 2].as_secs_f64();
+    let mut limits = Vec::new();
+    for (&threads, reached) in threads.iter().zip(reached) {
+        let (int8, single) = (median(reached.0), median(reached.1));
         println!(
-            "{:<48} {:>10.0} {:>10.0} {:>12.3}",
+            "limit of {threads} threads: int8 {:.0}, f32 {:.0} billion operations a second",
+            int8 / 1e9,
+            single / 1e9,
+        );
+        limits.push((threads, Precision::Int8, int8));
+        limits.push((threads, Precision::F32, single));
+    }
+    println!("{:<54} {:>9} {:>10} {:>9}", "", "texts/s", "ms a text", "of limit");
+    for case in cases {
+        let seconds = median(case.times.iter().map(Duration::as_secs_f64).collect());
+        let share = case.operations.and_then(|(operations, precision, threads)| {
+            let same =
+                |limit: &&(usize, Precision, f64)| (limit.0, limit.1) == (threads, precision);
+            let (_, _, limit) = limits.iter().find(same)?;
+            Some(format!("{:.0}%", 100.0 * operations as f64 / seconds / limit))
+        });
+        println!(
+            "{:<54} {:>9.0} {:>10.3} {:>9}",
             case.name,
             case.texts as f64 / seconds,
-            case.tokens as f64 / seconds,
             1e3 * seconds / case.texts as f64,
+            share.unwrap_or_default(),
         );
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::{
     engine::{Device, Engine, EngineError, EngineKind, Precision},
     model::{Manifest, Model, ModelError, ModelSource, Policies},
     policy::Policy,
+    repeats::{Remembered, without_repeats},
     scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
     text::{NormalizedView, Tokenizer, TokenizerError, Tokens, Window, WindowLimits},
 };
@@ -91,10 +92,21 @@ impl Classifier {
     /// # Errors
     /// When the engine fails.
     pub fn score_tokenized(&self, tokenized: &Tokenized) -> Result<Vec<Scores>, Error> {
+        self.score_remembering(tokenized, None)
+    }
+
+    /// Scores texts; windows that are `remembered` are not computed again.
+    fn score_remembering(
+        &self,
+        tokenized: &Tokenized,
+        remembered: Option<&mut Remembered>,
+    ) -> Result<Vec<Scores>, Error> {
         // The windows of all texts in one list; each text's are neighbours.
         let contents: Vec<_> =
             tokenized.windows().map(|(reading, window)| reading.content(window)).collect();
-        let mut probabilities = self.probabilities(&contents)?.into_iter();
+        let probabilities =
+            without_repeats(&contents, remembered, |fresh| self.probabilities(fresh))?;
+        let mut probabilities = probabilities.into_iter();
         let texts = tokenized.texts.iter().map(|text| match text.unscored {
             Some(reason) => Scores::without_content(reason),
             None => {
@@ -129,7 +141,8 @@ impl Classifier {
 
     /// Scores a stream of texts of any length: every text comes back with its scores, in order.
     ///
-    /// Takes in some hundred texts at a time, so memory stays bounded. An item may be anything that
+    /// Takes in some hundred texts at a time, so memory stays bounded; the last some thousand windows
+    /// are remembered, so that what repeats itself is computed once. An item may be anything that
     /// lends a text, a record of a file for instance.
     ///
     /// ```
@@ -151,6 +164,7 @@ impl Classifier {
         Stream {
             classifier: self,
             texts: texts.into_iter(),
+            remembered: Remembered::default(),
             scored: Vec::new().into_iter(),
             failed: false,
         }
@@ -336,6 +350,7 @@ impl Tokenized {
 pub struct Stream<'c, I: Iterator> {
     classifier: &'c Classifier,
     texts: I,
+    remembered: Remembered,
     scored: std::vec::IntoIter<(I::Item, Scores)>,
     failed: bool,
 }
@@ -360,7 +375,10 @@ where
             bytes += text.as_ref().len();
             texts.push(text);
         }
-        match self.classifier.score(&texts) {
+        let scored = self.classifier.tokenize(&texts).and_then(|tokenized| {
+            self.classifier.score_remembering(&tokenized, Some(&mut self.remembered))
+        });
+        match scored {
             Ok(scores) => {
                 let scored: Vec<_> = texts.into_iter().zip(scores).collect();
                 self.scored = scored.into_iter();

@@ -40,10 +40,13 @@ mod files;
 mod kernels;
 mod model;
 mod policy;
+mod repeats;
 mod scores;
 mod taxonomy;
 mod text;
 
+#[doc(hidden)]
+pub use kernels::{instruction_set, multiplication_limits};
 #[cfg(feature = "shipped")]
 pub use model::ShippedModel;
 pub use {

@@ -261,7 +261,8 @@ fn the_first_line_on_standard_error_names_what_the_run_was_made_with() {
     for part in [
         "dignity 0.",
         "model tiny-bert 0.1.0 sha256:",
-        "precision f32",
+        "engine packed",
+        "precision int8",
         "device cpu",
         "policy balanced",
     ] {
@@ -270,6 +271,49 @@ fn the_first_line_on_standard_error_names_what_the_run_was_made_with() {
     assert_eq!(lines[0].matches("sha256:").count(), 2);
     let quiet = files.run(&["in.txt", "--quiet"]);
     assert!(quiet.stderr.is_empty());
+}
+
+#[test]
+fn engines_and_precisions_can_be_chosen_and_agree() {
+    let files = Files::new(&[("in.txt", b"a\nan old bridge over the river\n")]);
+    let scores = |options: &[&str]| -> Vec<f64> {
+        let output = files.run(&[&["in.txt"], options].concat());
+        assert!(output.status.success(), "{}", errors(&output));
+        let score = |row: &Value| row["dignity"]["dehumanization"].as_f64().unwrap();
+        json_lines(&output.stdout).iter().map(score).collect()
+    };
+    let reference = scores(&["--engine", "candle"]);
+    // Random weights in f32, as this model has, are not much like themselves in int8.
+    for (precision, tolerance) in [("f32", 1e-4), ("int8", 0.05)] {
+        for (score, wanted) in scores(&["--precision", precision]).iter().zip(&reference) {
+            assert!((score - wanted).abs() < tolerance, "{precision}: {score} {wanted}");
+        }
+    }
+    let fallback = files.run(&["in.txt", "--precision", "bf16"]);
+    assert!(errors(&fallback).contains("bf16 is not to be had here; computing in f32"));
+    for (option, name) in [("--engine", "onnx"), ("--precision", "fp8")] {
+        let refused = files.run(&["in.txt", option, name]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(errors(&refused).contains(name));
+    }
+}
+
+#[test]
+fn the_environment_chooses_an_instruction_set_that_the_cpu_has() {
+    let files = Files::new(&[("in.txt", b"an old bridge over the river\n")]);
+    let with = |set: &str| {
+        let mut command = files.score(&["in.txt"]);
+        command.env("DIGNITY_INSTRUCTION_SET", set).output().unwrap()
+    };
+    let score = |output: &Output| {
+        assert!(output.status.success(), "{}", errors(output));
+        json_lines(&output.stdout)[0]["dignity"]["dehumanization"].as_f64().unwrap()
+    };
+    assert!((score(&with("portable")) - score(&with(""))).abs() < 1e-5);
+    let unknown = with("mmx");
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(errors(&unknown).contains("\"mmx\", but this CPU has"), "{}", errors(&unknown));
+    assert!(errors(&unknown).contains("portable"));
 }
 
 #[test]

@@ -13,15 +13,23 @@ use super::{
 pub(crate) struct AttentionScratch<S: Simd> {
     keys: Vec<Panel<S::F32>>,
     values: Vec<Panel<S::F32>>,
-    /// Columns of a panel of keys, before they are vectors.
+    /// `[head size, panel]`: a panel of keys, before they are vectors.
     columns: Vec<f32>,
+    /// The key of no token.
+    blank: Vec<f32>,
     /// A tile's scores, each row as long as the panels of keys.
     scores: Vec<f32>,
 }
 
 impl<S: Simd> Default for AttentionScratch<S> {
     fn default() -> Self {
-        Self { keys: Vec::new(), values: Vec::new(), columns: Vec::new(), scores: Vec::new() }
+        Self {
+            keys: Vec::new(),
+            values: Vec::new(),
+            columns: Vec::new(),
+            blank: Vec::new(),
+            scores: Vec::new(),
+        }
     }
 }
 
@@ -45,29 +53,27 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
     #[inline(always)]
     fn run(self, simd: S) {
         let Self { queries, keys_values, heads, hidden, out, .. } = self;
-        let AttentionScratch { keys: key_panels, values: value_panels, columns, scores } =
+        let AttentionScratch { keys: key_panels, values: value_panels, columns, blank, scores } =
             self.scratch;
         let (head_size, stride) = (hidden / heads, 2 * hidden);
         let tokens = keys_values.len() / stride;
         let width = PANEL_VECTORS * S::LANES;
         let padded = tokens.next_multiple_of(width);
         let scale = simd.splat(1.0 / (head_size as f32).sqrt());
-        columns.clear();
         columns.resize(head_size * width, 0.0);
+        blank.resize(head_size, 0.0);
         scores.clear();
         scores.resize(S::TILE_ROWS * padded, 0.0);
         for at in (0..hidden).step_by(head_size) {
             key_panels.clear();
             for first in (0..tokens).step_by(width) {
-                let last = tokens.min(first + width);
-                if last - first < width {
-                    columns.fill(0.0);
-                }
-                for (column, token) in (first..last).enumerate() {
-                    let key = &keys_values[token * stride + at..][..head_size];
-                    for (slot, number) in columns[column..].iter_mut().step_by(width).zip(key) {
-                        *slot = *number;
-                    }
+                for (index, columns_of_four) in (first..first + width).step_by(FOUR).enumerate() {
+                    let key = |token: usize| match token < tokens {
+                        true => &keys_values[token * stride + at..][..head_size],
+                        false => &blank[..head_size],
+                    };
+                    let keys = std::array::from_fn(|offset| key(columns_of_four + offset));
+                    transpose(keys, &mut columns[index * FOUR..], width);
                 }
                 for columns in columns.chunks_exact(width) {
                     key_panels.push([simd.load(columns), simd.load(&columns[S::LANES..])]);
@@ -110,6 +116,19 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
                 });
             }
         }
+    }
+}
+
+/// Rows that are transposed at once: compilers make quarter vectors of as many columns.
+const FOUR: usize = 4;
+
+/// Writes the numbers of four rows as columns, `width` numbers apart.
+#[inline(always)]
+fn transpose(rows: [&[f32]; FOUR], out: &mut [f32], width: usize) {
+    let [a, b, c, d] = rows;
+    let numbers = a.iter().zip(b).zip(c.iter().zip(d));
+    for (((a, b), (c, d)), out) in numbers.zip(out.chunks_mut(width)) {
+        out[..FOUR].copy_from_slice(&[*a, *b, *c, *d]);
     }
 }
 

@@ -5,6 +5,7 @@ mod arch;
 mod attention;
 mod gemm;
 mod instruction_set;
+mod limit;
 mod norm;
 mod simd;
 
@@ -16,5 +17,6 @@ pub(crate) use gemm::{
 };
 pub use instruction_set::InstructionSetError;
 pub(crate) use instruction_set::{ForSimd, InstructionSet};
+pub use limit::{instruction_set, multiplication_limits};
 pub(crate) use norm::{LayerNorm, Normalize};
 pub(crate) use simd::Simd;

@@ -143,16 +143,12 @@ impl<S: Simd> Product<S> for Int8 {
     }
 }
 
-/// What quantized activations stand for.
+/// Quantized activations `[rows, inputs]`, and the scale of each row.
 #[cfg(test)]
-pub(super) fn dequantized<S: Simd>(
+pub(super) fn quantized_rows<S: Simd>(
     activations: &super::Activations<S, Int8>,
     inputs: usize,
-) -> Vec<f32> {
+) -> Vec<(Vec<i16>, f32)> {
     let rows = activations.groups.chunks(activations.width).zip(&activations.scales);
-    let dequantize = |(pairs, scale): (&[[i16; 2]], &f32)| {
-        let values = pairs.as_flattened().iter().map(|&value| f32::from(value) * scale);
-        values.take(inputs).collect::<Vec<_>>()
-    };
-    rows.flat_map(dequantize).collect()
+    rows.map(|(pairs, &scale)| (pairs.as_flattened()[..inputs].to_vec(), scale)).collect()
 }

@@ -114,20 +114,33 @@ struct ExactIntegers(Case);
 impl ForSimd for ExactIntegers {
     type Output = ();
 
-    /// Sums of integers are exact, so the result is that of the quantized activations, rounded as
-    /// often as a sum is made a number, multiplied and added to: thrice.
+    /// Sums of integers are exact; what is rounded is a sum made a number, the product of its scales,
+    /// their product, and the bias added.
     fn call<S: Simd>(self, simd: S) {
         let Self(case) = self;
         let matrix = case.int8();
+        let MatrixValues::Int8 { values: weights, scales } = &matrix.values else { unreachable!() };
         let activations = case.activations();
         let (out, prepared) = multiply::<S, Int8>(simd, case, &matrix, &activations, Store);
-        let quantized = int8::dequantized(&prepared, case.inputs);
-        for (quantized, activation) in quantized.iter().zip(&activations) {
-            assert!((quantized - activation).abs() <= 1.0 / 4_000.0, "{quantized} {activation}");
-        }
-        for (out, wanted) in out.iter().zip(case.oracle(&quantized, &matrix)) {
-            let difference = (f64::from(*out) - wanted).abs();
-            assert!(difference <= 4e-7 * (wanted.abs() + 1.0), "{out} {wanted} {}", S::NAME);
+        let rows = int8::quantized_rows(&prepared, case.inputs);
+        assert_eq!(rows.len(), case.rows);
+        for (row, (quantized, row_scale)) in rows.iter().enumerate() {
+            let activations = &activations[row * case.inputs..][..case.inputs];
+            for (quantized, activation) in quantized.iter().zip(activations) {
+                let error = f32::from(*quantized) * row_scale - activation;
+                assert!(error.abs() <= 1.0 / 4_000.0, "{quantized} {row_scale} {activation}");
+            }
+            for (output, bias) in case.bias().into_iter().enumerate() {
+                let weights = &weights[output * case.inputs..][..case.inputs];
+                let products = quantized.iter().zip(weights);
+                let sum: i64 = products.map(|(&a, &w)| i64::from(a) * i64::from(w)).sum();
+                assert!(i32::try_from(sum).is_ok());
+                let product = sum as f64 * f64::from(*row_scale) * f64::from(scales[output]);
+                let wanted = product + f64::from(bias);
+                let out = f64::from(out[row * case.outputs + output]);
+                let bound = 2e-7 * product.abs() + 1e-7 * wanted.abs();
+                assert!((out - wanted).abs() <= bound, "{out} {wanted} {}", S::NAME);
+            }
         }
     }
 }

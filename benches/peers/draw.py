@@ -85,7 +85,7 @@ def machine(results):
 def table(results):
     """Markdown: a row an engine, then dignity against the best peers, then the machine."""
     heads = ["engine", "precision"] + [heading.replace("\n", ", ") for _, heading, _, _ in COLUMNS]
-    heads += ["largest score difference", "dignity is faster, 2 / 1 threads", "batch, 2 / 1 threads"]
+    heads += ["largest score difference", "dignity / this, texts/s with 2 / 1 threads", "batch, 2 / 1 threads"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     engines = grouped(results)
     notes = []
@@ -104,10 +104,8 @@ def table(results):
         cells += ["-" if difference is None else f"{difference:.1e}",
                   "" if engine["ours"] else " / ".join(show(t, 2) for t in times), settings(engine)]
         lines.append("| " + " | ".join([engine["label"], engine["precision"], *cells]) + " |")
-    lengths = [e["tokens_a_text"] for e in engines if "tokens_a_text" in e]
-    mean = f", {statistics.median(lengths):.1f} tokens a text" if lengths else ""
     lines += ["", f"Medians of {results['rounds']} rounds in turn; {GEOMETRIES[results['geometry']]}; "
-              f"{results['texts']:,} generated texts{mean}."]
+              f"{results['texts']:,} generated texts, {results['tokens_a_text']:.1f} tokens a text."]
     lines += [f"- {note}" for note in notes]
     lines += ["", *shows(results), "", machine(results), ""]
     return "\n".join(lines)

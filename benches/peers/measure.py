@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ["ctranslate2", "nncf", "onnx", "onnxruntime", "openvino", "tokenizers", "torch", "transformers"]
 TEXTS = {"minilm": 2048, "base": 256}
 SWEEP_TEXTS = 512
-COLD_STARTS = 3
 
 
 def say(line):
@@ -65,7 +64,8 @@ class Bench:
             part in e.name for part in arguments.only.split(","))]
         self.results = {
             "machine": machine(), "command": arguments.command, "geometry": arguments.geometry,
-            "texts": self.count, "rounds": arguments.rounds, "engines": {
+            "texts": self.count,
+            "tokens_a_text": sum(self.reference["tokens"]) / self.count, "rounds": arguments.rounds, "engines": {
                 e.name: {"label": e.label, "precision": e.precision, "ours": e.kind == "packed"}
                 for e in self.engines},
         }
@@ -94,13 +94,17 @@ class Bench:
 
     def sweep(self, engine, threads):
         """The fastest way to share the work and batch size, and texts a second with it."""
-        share = max(1, self.count // SWEEP_TEXTS)
         best = None
-        for layout in engine.layouts(threads):
+        quick = self.arguments.quick
+        for layout in engine.layouts(threads)[: 1 if quick else None]:
             process = self.process(engine, threads, layout)
             try:
+                share = max(1, self.count // 16)
+                probe = [process.ask("run", texts=self.texts, batch=engine.batches[2], share=share) for _ in range(2)]
+                seconds = probe[1]["seconds"] / probe[1]["texts"] * self.count  # of a run over all texts
+                share = max(1, self.count // SWEEP_TEXTS, round(6 * seconds / self.arguments.limit))
                 worse = 0
-                for batch in engine.batches[:: 3 if self.arguments.quick else 1]:
+                for batch in engine.batches[2:3] if quick else engine.batches:
                     # Some engines compile for every new shape: the faster of two runs counts.
                     answers = [process.ask("run", texts=self.texts, batch=batch, share=share) for _ in range(2)]
                     rate = max(answer["texts"] / answer["seconds"] for answer in answers)
@@ -146,11 +150,13 @@ class Bench:
     def compare(self, engine, process, best):
         """A run that warms up and is held against PyTorch f32."""
         answer = process.ask("run", texts=self.texts, batch=best["batch"], share=best["share"], scores=True)
-        wanted = self.reference[:: best["share"]]
+        tokens = sum(self.reference["tokens"][:: best["share"]])
+        if answer["tokens"] != tokens:
+            raise EngineFailed(f"read {answer['tokens']} tokens where there are {tokens}")
+        wanted = self.reference["scores"][:: best["share"]]
         difference = max(abs(a - b) for a, b in zip(answer["scores"], wanted, strict=True))
         result = self.result(engine)
         result["difference"] = max(difference, result.get("difference", 0))
-        result["tokens_a_text"] = answer["tokens"] / answer["texts"]
 
     def latency(self, threads):
         """The median time of one text alone, in turn."""
@@ -181,7 +187,7 @@ class Bench:
         try:
             process.ask("latency", text=texts.single(), calls=1)
             seconds = time.perf_counter() - start
-            if len(self.result(engine)["cold"]) == COLD_STARTS - 1:
+            if len(self.result(engine)["cold"]) == self.arguments.starts - 1:
                 process.ask("run", texts=self.texts, batch=best["batch"], share=best["share"])
                 self.result(engine)["peak_mb"] = process.peak_mb()
             return seconds
@@ -193,7 +199,7 @@ class Bench:
         say("cold start and peak memory")
         for engine in self.running():
             self.result(engine)["cold"] = []
-        for _ in range(COLD_STARTS):
+        for _ in range(self.arguments.starts):
             for engine in self.running():
                 seconds = self.attempt(engine, lambda: self.start(engine, cores))
                 if seconds:
@@ -208,6 +214,7 @@ def options():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--texts", type=int, help="2048 by default, 256 for BERT-base")
     parser.add_argument("--calls", type=int, default=50, help="of one text alone, in a round")
+    parser.add_argument("--starts", type=int, default=3, help="cold starts of each engine")
     parser.add_argument("--only", default="", help="parts of engines' names, with commas: dignity,openvino-int8")
     parser.add_argument("--quick", action="store_true", help="64 texts, one round: does everything run?")
     parser.add_argument("--limit", type=float, default=60,
@@ -219,7 +226,7 @@ def options():
     arguments = parser.parse_args()
     arguments.command = " ".join(["benches/peers/run", *sys.argv[1:]])
     if arguments.quick:
-        arguments.texts, arguments.rounds, arguments.calls = 64, 1, 5
+        arguments.texts, arguments.rounds, arguments.calls, arguments.starts = 64, 1, 5, 1
     arguments.texts = arguments.texts or TEXTS[arguments.geometry]
     return arguments
 

@@ -189,7 +189,7 @@ def write_ctranslate2(folder, config):
 
 
 def write_reference(folder, sentences):
-    """What PyTorch f32 computes, a text at a time: the probability of dehumanization."""
+    """Lengths in tokens, and what PyTorch f32 computes, a text at a time: the probability of dehumanization."""
     import torch
     from tokenizers import Tokenizer
 
@@ -198,10 +198,12 @@ def write_reference(folder, sentences):
 
     model = bert.load(folder / "model", folder / "f32.safetensors")
     tokenizer = Tokenizer.from_file(str(folder / "model" / "tokenizer.json"))
+    sequences = [encoding.ids for encoding in tokenizer.encode_batch(sentences)]
     with torch.inference_mode():
-        rows = [model(torch.tensor([encoding.ids])).numpy()[0] for encoding in tokenizer.encode_batch(sentences)]
+        rows = [model(torch.tensor([ids])).numpy()[0] for ids in sequences]
     scores = Calibration(folder / "model").probabilities(np.array(rows))[:, 0].tolist()
-    (folder / "reference.json").write_text(json.dumps(scores))
+    reference = {"scores": scores, "tokens": [len(ids) for ids in sequences]}
+    (folder / "reference.json").write_text(json.dumps(reference))
 
 
 def prepare(folder, geometry, count, again=False):

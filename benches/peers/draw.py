@@ -107,8 +107,8 @@ def table(results):
     lines += ["", f"Medians of {results['rounds']} rounds in turn; {GEOMETRIES[results['geometry']]}; "
               f"{results['texts']:,} generated texts, {results['tokens_a_text']:.1f} tokens a text."]
     lines += [f"- {note}" for note in notes]
-    lines += ["", *shows(results), "", machine(results), ""]
-    return "\n".join(lines)
+    lines += ["", *shows(results), "", machine(results)]
+    return "\n".join(lines) + "\n"
 
 
 def picture(results, path):

@@ -226,7 +226,8 @@ def options():
     arguments = parser.parse_args()
     arguments.command = " ".join(["benches/peers/run", *sys.argv[1:]])
     if arguments.quick:
-        arguments.texts, arguments.rounds, arguments.calls, arguments.starts = 64, 1, 5, 1
+        arguments.rounds, arguments.calls, arguments.starts = 1, 5, 1
+        arguments.texts = arguments.texts or 64
     arguments.texts = arguments.texts or TEXTS[arguments.geometry]
     return arguments
 

@@ -44,13 +44,19 @@ fn build(arguments: &[String], batch: usize) -> Result<Classifier, Box<dyn Error
     let [engine, precision, threads, model] = arguments else {
         return Err("usage: peer_worker ENGINE PRECISION THREADS MODEL_DIRECTORY".into());
     };
-    Ok(Classifier::builder()
+    let precision = precision.parse::<Precision>()?;
+    let classifier = Classifier::builder()
         .model(model.as_str())
         .engine(engine.parse::<EngineKind>()?)
-        .precision(precision.parse::<Precision>()?)
+        .precision(precision)
         .threads(threads.parse()?)
         .max_batch_tokens(batch)
-        .build()?)
+        .build()?;
+    if classifier.precision() != precision {
+        let instead = classifier.precision();
+        return Err(format!("dignity has no {precision} here and takes {instead} instead").into());
+    }
+    Ok(classifier)
 }
 
 impl Worker {

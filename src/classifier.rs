@@ -462,7 +462,9 @@ impl ClassifierBuilder {
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let threads = self.threads.unwrap_or_else(cores);
         let (tokenizing, computing, default_batch) = match (engine_kind, self.device) {
-            (EngineKind::Packed, _) => (Workers::together(threads)?, None, PACKED_BATCH_TOKENS),
+            (EngineKind::Packed, _) => {
+                (Workers::together(threads)?, None, packed_batch_tokens(engine.precision()))
+            }
             (EngineKind::Candle, Device::Cpu) => {
                 (Workers::apart(threads)?, None, CANDLE_BATCH_TOKENS)
             }
@@ -487,9 +489,14 @@ impl ClassifierBuilder {
     }
 }
 
-/// Tokens in a batch of the packed engine: their activations stay in a core's cache, and weights are
-/// read once for all of them.
-const PACKED_BATCH_TOKENS: usize = 128;
+/// Tokens in a batch of the packed engine: few enough that their activations stay in a core's cache,
+/// more where the weights that are read for each batch are larger.
+const fn packed_batch_tokens(precision: Precision) -> usize {
+    match precision {
+        Precision::Int8 => 128,
+        Precision::Bf16 | Precision::F32 => 512,
+    }
+}
 /// Tokens in a batch of candle on the CPU, where an operation costs the same however small it is.
 const CANDLE_BATCH_TOKENS: usize = 1_024;
 /// Tokens in a batch on a GPU.

@@ -92,9 +92,6 @@ impl<S: Simd, P: Product<S>> Default for Part<S, P> {
     }
 }
 
-/// Rows of a part, where a batch is split, are a multiple of this: whole register tiles.
-const PART_ROWS: usize = 12;
-
 impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     /// The logits of every window, computed in as many parts as there are `threads`, or fewer.
     pub(super) fn logits(
@@ -105,7 +102,8 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     ) -> Vec<f32> {
         let tokens = batch.tokens();
         let columns = self.embeddings.columns();
-        let rows = tokens.div_ceil(threads.max(1)).next_multiple_of(PART_ROWS).max(PART_ROWS);
+        // Whole register tiles.
+        let rows = tokens.div_ceil(threads.max(1)).next_multiple_of(S::TILE_ROWS).max(S::TILE_ROWS);
         let Scratch { key_value, next_key_value, parts } = scratch;
         for buffer in [&mut *key_value, &mut *next_key_value] {
             buffer.resize(tokens * 2 * columns, 0.0);

@@ -79,9 +79,14 @@ impl<S: Simd> Product<S> for Int8 {
     ) -> (&'a [Panel<S::I32>], Panel<S::F32>) {
         let size = weights.pairs.len() / weights.scales.len();
         let pairs = &weights.pairs[panel * size..][..size];
-        scratch.clear();
-        for pairs in pairs.chunks_exact(PANEL_VECTORS * S::LANES) {
-            scratch.push([simd.widen(pairs), simd.widen(&pairs[S::LANES..])]);
+        let columns = PANEL_VECTORS * S::LANES;
+        let groups = size / columns;
+        if scratch.len() < groups {
+            scratch.resize(groups, [simd.zeros(); PANEL_VECTORS]);
+        }
+        let scratch = &mut scratch[..groups];
+        for (widened, pairs) in scratch.iter_mut().zip(pairs.chunks_exact(columns)) {
+            *widened = [simd.widen(pairs), simd.widen(&pairs[S::LANES..])];
         }
         (scratch, weights.scales[panel])
     }

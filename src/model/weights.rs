@@ -41,6 +41,10 @@ impl<'a> Weights<'a> {
     /// A weight of two dimensions, as it is stored.
     pub(crate) fn matrix(&self, name: &str) -> Result<Matrix, WeightsError> {
         let tensor = self.0.tensor(name)?;
+        let dtype = tensor.dtype();
+        if !matches!(dtype, Dtype::F32 | Dtype::I8) {
+            return Err(WeightsError::Dtype { name: name.to_owned(), dtype });
+        }
         let [outputs, inputs] = *tensor.shape() else {
             return Err(WeightsError::Shape {
                 name: name.to_owned(),
@@ -48,9 +52,9 @@ impl<'a> Weights<'a> {
                 wanted: "it must have rows and columns".to_owned(),
             });
         };
-        let values = match tensor.dtype() {
+        let values = match dtype {
             Dtype::F32 => MatrixValues::F32(f32_values(name, &tensor)?),
-            Dtype::I8 => {
+            _ => {
                 let scale_name = format!("{name}{SCALE}");
                 let scale = self.0.tensor(&scale_name)?;
                 if scale.dtype() != Dtype::F32 || scale.shape() != [outputs] {
@@ -62,9 +66,6 @@ impl<'a> Weights<'a> {
                 }
                 let values = tensor.data().iter().map(|byte| byte.cast_signed()).collect();
                 MatrixValues::Int8 { values, scales: f32_values(&scale_name, &scale)? }
-            }
-            dtype => {
-                return Err(WeightsError::Dtype { name: name.to_owned(), dtype });
             }
         };
         Ok(Matrix { outputs, inputs, values })

@@ -35,7 +35,7 @@ impl Before {
         let sign = self.last_but_one;
         let mention = self.last == '@' && !sign.is_alphanumeric() && sign != '@';
         let substituted = char.is_ascii_alphabetic() && is_substitute(self.last) && !mention
-            || char == '$' && self.last.is_ascii_alphabetic();
+            || char == '$' && (self.last.is_ascii_alphabetic() || is_substitute(self.last));
 
         if char.is_alphanumeric() && self.last.is_alphanumeric() {
             self.single = 0;
@@ -65,5 +65,20 @@ fn is_harmless(char: char) -> bool {
         | '\u{ac00}'..='\u{d7a3}' => true,
         '\u{3000}'..='\u{3029}' => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_may_end_in_several_signs() {
+        for text in ["rat$", "ir1$", "iri$$", "the ir1$."] {
+            assert!(is_suspicious(text), "{text}");
+        }
+        for text in ["go away at 5", "$5 off", "part 12-b", "me@example.org"] {
+            assert!(!is_suspicious(text), "{text}");
+        }
     }
 }

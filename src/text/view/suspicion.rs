@@ -18,6 +18,10 @@ struct Before {
     last_but_one: char,
     /// How often `last` stands in a row.
     repeated: usize,
+    /// Whether the word so far has a letter.
+    letter: bool,
+    /// Whether it has a sign after one.
+    sign: bool,
     /// Single letters, each between characters that are none, since the last longer word.
     single: usize,
 }
@@ -35,7 +39,13 @@ impl Before {
         let sign = self.last_but_one;
         let mention = self.last == '@' && !sign.is_alphanumeric() && sign != '@';
         let substituted = char.is_ascii_alphabetic() && is_substitute(self.last) && !mention
-            || char == '$' && (self.last.is_ascii_alphabetic() || is_substitute(self.last));
+            || self.letter && (char == '$' || self.sign && char.is_ascii_digit());
+        if char.is_alphanumeric() || is_substitute(char) {
+            self.letter |= char.is_alphabetic();
+            self.sign |= self.letter && !char.is_alphanumeric();
+        } else {
+            (self.letter, self.sign) = (false, false);
+        }
 
         if char.is_alphanumeric() && self.last.is_alphanumeric() {
             self.single = 0;
@@ -73,11 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_may_end_in_several_signs() {
-        for text in ["rat$", "ir1$", "iri$$", "the ir1$."] {
+    fn a_word_may_end_in_signs() {
+        for text in ["rat$", "ir1$", "iri$$", "the ir1$.", "an@1", "an1@1"] {
             assert!(is_suspicious(text), "{text}");
         }
-        for text in ["go away at 5", "$5 off", "part 12-b", "me@example.org"] {
+        for text in ["go away at 5", "$5 off, 10$ each", "part 12-b", "wow! 11 of 12", "room b12"] {
             assert!(!is_suspicious(text), "{text}");
         }
     }

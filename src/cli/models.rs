@@ -2,7 +2,7 @@
 
 use super::CliError;
 
-/// List the models that ship with this build, with their policies and digests.
+/// List the models that ship with this build, with their policies and digests, and what computes them.
 #[derive(clap::Args)]
 pub(super) struct Arguments {}
 
@@ -11,7 +11,10 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
     use std::io::{self, Write};
 
     use crate::{
+        classifier::Error,
         digest::Digest,
+        engine::{Device, EngineError, EngineKind, Precision},
+        instruction_set,
         model::{Model, ModelSource, ShippedModel},
     };
 
@@ -34,6 +37,13 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
             writeln!(out, "  {} {:>9} bytes  {file}", Digest::of(content), content.len())?;
         }
     }
+    let set = instruction_set().map_err(EngineError::from).map_err(Error::from)?;
+    writeln!(
+        out,
+        "on this CPU: engine {} with {set}, precision {} or f32",
+        EngineKind::for_device(Device::Cpu),
+        Precision::FASTEST,
+    )?;
     Ok(())
 }
 

@@ -73,7 +73,7 @@ impl EngineKind {
         match (self, device) {
             (Self::Candle, _) => Ok(Box::new(CandleEngine::new(model, device)?)),
             (Self::Packed, Device::Cpu) => {
-                packed::load(model, precision.unwrap_or(Precision::Int8))
+                packed::load(model, precision.unwrap_or(Precision::FASTEST))
             }
             (Self::Packed, _) => Err(EngineError::PackedDevice { device }),
         }

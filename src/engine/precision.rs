@@ -15,6 +15,9 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// What the packed engine computes in unless told otherwise.
+    pub(crate) const FASTEST: Self = Self::Int8;
+
     /// All precisions, by size.
     pub const ALL: [Self; 3] = [Self::Int8, Self::Bf16, Self::F32];
 

@@ -480,7 +480,10 @@ fn what_ships_is_listed_and_is_what_runs() {
     assert!(listed.starts_with("dignity-small-en "), "{listed}");
     // Four files of the model and three policies.
     assert_eq!(listed.matches("sha256:").count(), 7);
-    assert!(listed.contains("engine packed with ") && listed.contains("precision int8"), "{listed}");
+    assert!(
+        listed.contains("engine packed with ") && listed.contains("precision int8"),
+        "{listed}"
+    );
     let posts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/posts.jsonl");
     let output = Command::cargo_bin("dignity").unwrap().args(["score", posts]).output().unwrap();
     let header = errors(&output).lines().next().unwrap().to_owned();

@@ -112,7 +112,7 @@ def table(results):
 
 
 def picture(results, path):
-    """A row an engine, a column a measure; dignity in colour."""
+    """A row an engine, a column a measure that there is; dignity in colour."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -126,9 +126,11 @@ def picture(results, path):
         places.append(place)
         groups.setdefault(engine["precision"], place)
     pyplot.rcParams |= {"font.size": 9, "font.family": "DejaVu Sans"}
-    figure, axes = pyplot.subplots(1, len(COLUMNS), sharey=True, figsize=(13, 1.4 + 0.3 * place))
+    columns = [column for column in COLUMNS if any(median(e, column[0]) is not None for e in engines)]
+    figure, axes = pyplot.subplots(1, len(columns), sharey=True, squeeze=False, figsize=(3 + 1.8 * len(columns), 1.4 + 0.3 * place))
+    axes = axes[0]
     colours = ["#c2410c" if e["ours"] else "#a8b0b8" for e in engines]
-    for axis, (key, heading, decimals, more) in zip(axes, COLUMNS):
+    for axis, (key, heading, decimals, more) in zip(axes, columns):
         found = [median(e, key) for e in engines]
         largest = max((value for value in found if value), default=1)
         axis.barh(places, [value or 0 for value in found], color=colours, height=0.78)
@@ -146,9 +148,9 @@ def picture(results, path):
     axes[0].invert_yaxis()
     found = results["machine"]
     caption = (f"{GEOMETRIES[results['geometry']]}; {results['texts']:,} generated texts, tokenizing included; medians of "
-               f"{results['rounds']} rounds in turn; {found['processor']}, {found['cores']} cores, "
+               f"{results['rounds']} rounds in turn;\n{found['processor']}, {found['cores']} cores, "
                f"{' '.join(found['instructions'])}; {found['date']}")
     figure.text(0.01, 0.01, caption[0].upper() + caption[1:], fontsize=8, color="#555555")
-    figure.tight_layout(rect=(0, 0.04, 1, 1), w_pad=0.6)
+    figure.tight_layout(rect=(0, 0.07, 1, 1), w_pad=0.6)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

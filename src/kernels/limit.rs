@@ -62,11 +62,13 @@ impl<S: Simd> Operation<S> for Int8Loop {
             let mut sums = [weights; ROWS];
             let start = Instant::now();
             for _ in 0..ROUNDS {
-                for row in 0..ROWS {
+                for row in &mut sums {
                     // A factor that no compiler knows: a sum of the round before.
-                    let [factor, other] = sums[row];
-                    sums[row][1] = simd.dot(other, factor, weights[1]);
-                    sums[row][0] = simd.dot(factor, factor, weights[0]);
+                    let [factor, other] = *row;
+                    *row = [
+                        simd.dot(factor, factor, weights[0]),
+                        simd.dot(other, factor, weights[1]),
+                    ];
                 }
             }
             let duration = start.elapsed();
@@ -88,9 +90,9 @@ impl<S: Simd> Operation<S> for SingleLoop {
             let mut sums = [[simd.splat(0.0); PANEL_VECTORS]; ROWS];
             let start = Instant::now();
             for _ in 0..ROUNDS {
-                for row in 0..ROWS {
-                    for vector in 0..PANEL_VECTORS {
-                        sums[row][vector] = simd.mul_add(a, w, sums[row][vector]);
+                for row in &mut sums {
+                    for sum in row {
+                        *sum = simd.mul_add(a, w, *sum);
                     }
                 }
             }

@@ -147,6 +147,17 @@ pub enum EngineError {
         /// The device asked for.
         device: Device,
     },
+    /// The tokenizer gave a token that the model has no embedding for.
+    #[error(
+        "token {id} is beyond the model's {vocabulary} embeddings; \
+         tokenizer.json and model.safetensors are of different models"
+    )]
+    Token {
+        /// The token's id.
+        id: u32,
+        /// Embeddings of the model.
+        vocabulary: usize,
+    },
     /// Candle's BERT lacks an activation.
     #[error("config.json's hidden_act is \"silu\", which only the engine packed computes")]
     CandleActivation,

@@ -51,6 +51,14 @@ impl BertConfig {
         {
             return unsupported("position_embedding_type", kind);
         }
+        let sizes = [
+            ("hidden_size", config.hidden_size),
+            ("intermediate_size", config.intermediate_size),
+            ("max_position_embeddings", config.max_position_embeddings),
+        ];
+        if let Some((field, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
+            return unsupported(field, "0");
+        }
         if config.num_attention_heads == 0
             || !config.hidden_size.is_multiple_of(config.num_attention_heads)
         {
@@ -107,6 +115,8 @@ mod tests {
         assert!(error("num_attention_heads", 5.into()).contains("num_attention_heads 5"));
         assert!(error("num_attention_heads", 0.into()).contains("num_attention_heads 0"));
         assert!(error("hidden_act", "mish".into()).contains("mish"));
+        assert!(error("hidden_size", 0.into()).contains("hidden_size is \"0\""));
+        assert!(error("intermediate_size", 0.into()).contains("intermediate_size is \"0\""));
         assert!(error("vocab_size", (-1).into()).contains("-1"));
     }
 }

@@ -19,6 +19,14 @@ impl Embeddings {
         self.norm.gamma.len()
     }
 
+    /// How many tokens have an embedding.
+    pub(super) fn vocabulary(&self) -> usize {
+        match &self.words {
+            MatrixValues::F32(values) => values.len() / self.columns(),
+            MatrixValues::Int8 { scales, .. } => scales.len(),
+        }
+    }
+
     /// Writes the sum of a token's embeddings, not yet normalized, to `out`.
     pub(super) fn write(&self, id: u32, position: usize, out: &mut [f32]) {
         let columns = self.columns();

@@ -38,6 +38,11 @@ pub(crate) struct PackedEngine<S: Simd, P: Product<S>> {
 
 impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
     fn forward(&self, batch: &PackedBatch, threads: usize) -> Result<Logits, EngineError> {
+        let vocabulary = self.embeddings.vocabulary();
+        let unknown = |&&id: &&u32| id as usize >= vocabulary;
+        if let Some(&id) = batch.windows().flatten().find(unknown) {
+            return Err(EngineError::Token { id, vocabulary });
+        }
         let free = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = free().pop();
         let mut scratch = taken.unwrap_or_default();

@@ -26,6 +26,18 @@ fn logits(engine: &dyn Engine, windows: &[Vec<u32>], threads: usize) -> Vec<Vec<
     logits.rows().map(|row| row.iter().map(|logit| logit.to_bits()).collect()).collect()
 }
 
+#[test]
+fn a_token_without_embedding_is_an_error() {
+    let model = tiny(Pooling::Cls);
+    for &set in InstructionSet::available() {
+        let engine = load_for(set, &model, Precision::Int8).unwrap();
+        let mut batch = PackedBatch::default();
+        batch.push([1, 1_000_000]);
+        let error = engine.forward(&batch, 1).unwrap_err().to_string();
+        assert!(error.contains("token 1000000 is beyond"), "{error}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -100,7 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         };
         build(EngineKind::Packed, Precision::Int8, &[1, 64, 128, 256, 1_024])?;
-        build(EngineKind::Packed, Precision::F32, &[128])?;
+        build(EngineKind::Packed, Precision::F32, &[128, 512])?;
         build(EngineKind::Candle, Precision::F32, &[1_024])?;
     }
     let standard = Classifier::shipped()?;
@@ -137,12 +137,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     for (tokens, single) in &singles {
+        let needed = standard.tokenize(single)?.lengths().map(operations).sum::<usize>();
         for (threads, _, classifier) in classifiers.iter().filter(|(_, budget, _)| *budget == 128) {
             let precision = classifier.precision();
             case(
                 format!("{precision}, {threads} threads, one text of {tokens} tokens at a time"),
                 CALLS,
-                Some((CALLS * operations(*tokens), precision, *threads)),
+                Some((CALLS * needed, precision, *threads)),
                 Box::new(move || {
                     (0..CALLS)
                         .try_for_each(|_| classifier.score(single).map(|s| drop(black_box(s))))

@@ -291,6 +291,7 @@ fn engines_and_precisions_can_be_chosen_and_agree() {
     }
     let fallback = files.run(&["in.txt", "--precision", "bf16"]);
     assert!(errors(&fallback).contains("bf16 is not to be had here; computing in f32"));
+    assert!(files.run(&["in.txt", "--precision", "bf16", "--quiet"]).stderr.is_empty());
     for (option, name) in [("--engine", "onnx"), ("--precision", "fp8")] {
         let refused = files.run(&["in.txt", option, name]);
         assert_eq!(refused.status.code(), Some(2));
@@ -310,6 +311,14 @@ fn the_environment_chooses_an_instruction_set_that_the_cpu_has() {
         json_lines(&output.stdout)[0]["dignity"]["dehumanization"].as_f64().unwrap()
     };
     assert!((score(&with("portable")) - score(&with(""))).abs() < 1e-5);
+    let mut models = Command::cargo_bin("dignity").unwrap();
+    let models = models.arg("models").env("DIGNITY_INSTRUCTION_SET", "portable").output().unwrap();
+    let listed = String::from_utf8(models.stdout).unwrap();
+    assert_eq!(
+        listed.contains("engine packed with portable"),
+        cfg!(feature = "shipped"),
+        "{listed}"
+    );
     let unknown = with("mmx");
     assert_eq!(unknown.status.code(), Some(1));
     assert!(errors(&unknown).contains("\"mmx\", but this CPU has"), "{}", errors(&unknown));

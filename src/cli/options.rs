@@ -72,6 +72,7 @@ impl RunOptions {
         let policy = choose_policy(self.policy.policy.as_deref(), classifier.policies())?;
         if !self.quiet {
             report_run(&classifier, &policy);
+            self.classifier.report_fallback(&classifier);
         }
         Ok((classifier, policy))
     }
@@ -101,16 +102,17 @@ impl ClassifierOptions {
         if let Some(precision) = self.precision {
             builder = builder.precision(precision);
         }
-        let classifier = builder.build()?;
-        if let Some(wanted) = self.precision
-            && wanted != classifier.precision()
-        {
-            let computed = classifier.precision();
+        Ok(builder.build()?)
+    }
+
+    /// Says where the precision that was asked for is not what computes.
+    fn report_fallback(&self, classifier: &Classifier) {
+        let computed = classifier.precision();
+        if let Some(wanted) = self.precision.filter(|&wanted| wanted != computed) {
             report(format_args!(
                 "warning: {wanted} is not to be had here; computing in {computed}"
             ));
         }
-        Ok(classifier)
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::{
     activation::exp,
-    gemm::{PANEL_VECTORS, Panel, Single, load, store, tile, with_rows},
-    simd::{Operation, Simd},
+    gemm::{PANEL_VECTORS, Panel, Single, tile, with_rows},
+    simd::{Operation, Simd, load, store},
 };
 
 /// Memory that attention works in, reused from one sequence to the next.

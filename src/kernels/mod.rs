@@ -6,17 +6,19 @@ mod attention;
 mod gemm;
 mod instruction_set;
 mod limit;
+mod matrix;
 mod norm;
 mod simd;
 
 pub(crate) use activation::{Activation, Gelu, GeluTanh, Relu, Silu};
 pub(crate) use attention::{Attend, AttentionScratch};
 pub(crate) use gemm::{
-    Accumulate, Activate, Activations, Int8, Linear, Matrix, MatrixValues, Multiply, Panel,
-    Prepare, Product, Single, Store,
+    Accumulate, Activate, Activations, Int8, Linear, Multiply, Panel, Prepare, Product, Single,
+    Store,
 };
 pub use instruction_set::InstructionSetError;
 pub(crate) use instruction_set::{ForSimd, InstructionSet};
 pub use limit::{instruction_set, multiplication_limits};
+pub(crate) use matrix::{Matrix, MatrixValues};
 pub(crate) use norm::{LayerNorm, Normalize};
 pub(crate) use simd::Simd;

@@ -1,9 +1,6 @@
 //! Layer normalization.
 
-use super::{
-    gemm::{load, store},
-    simd::{Operation, Simd},
-};
+use super::simd::{Operation, Simd, load, store};
 
 /// The parameters of a layer normalization, a number each for every column.
 #[derive(Clone, Debug)]

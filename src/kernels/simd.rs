@@ -75,3 +75,28 @@ pub(crate) trait Operation<S: Simd> {
     /// Runs the kernel.
     fn run(self, simd: S) -> Self::Output;
 }
+
+/// The most lanes that any instruction set has.
+pub(super) const MAX_LANES: usize = 16;
+
+/// Loads a vector, or fewer numbers and `rest` in the other lanes.
+#[inline(always)]
+pub(super) fn load<S: Simd>(simd: S, values: &[f32], rest: f32) -> S::F32 {
+    if values.len() >= S::LANES {
+        return simd.load(values);
+    }
+    let mut padded = [rest; MAX_LANES];
+    padded[..values.len()].copy_from_slice(values);
+    simd.load(&padded)
+}
+
+/// Writes a vector, or of its first lanes as many as there is room for.
+#[inline(always)]
+pub(super) fn store<S: Simd>(simd: S, values: S::F32, out: &mut [f32]) {
+    if out.len() >= S::LANES {
+        return simd.store(values, out);
+    }
+    let mut padded = [0.0; MAX_LANES];
+    simd.store(values, &mut padded);
+    out.copy_from_slice(&padded[..out.len()]);
+}

@@ -63,7 +63,7 @@ impl Tensors<'_> {
             bias.extend(self.vector(&format!("{name}.bias"), outputs)?);
             matrices.push(self.matrix(&format!("{name}.weight"), outputs, inputs)?);
         }
-        Ok(Linear::new(simd, &Matrix::stacked(inputs, matrices), &bias))
+        Ok(Linear::new(simd, &Matrix::stacked(inputs, &matrices), &bias))
     }
 
     fn norm(&self, name: &str, columns: usize) -> Result<LayerNorm, WeightsError> {

@@ -5,8 +5,11 @@
 //! columns of hidden states are: dehumanization scores on the dev set would move by up to 0.04, and 1.3%
 //! of verdicts change. In 16 bits no score moves by more than 0.002.
 
-use super::{MAX_LANES, Matrix, MatrixValues, PANEL_VECTORS, Panel, Product, load};
-use crate::kernels::simd::Simd;
+use super::{PANEL_VECTORS, Panel, Product};
+use crate::kernels::{
+    matrix::{Matrix, MatrixValues},
+    simd::{MAX_LANES, Simd, load},
+};
 
 /// Exact products of quantized numbers.
 #[derive(Clone, Copy, Debug)]

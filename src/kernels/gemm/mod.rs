@@ -16,7 +16,8 @@ pub(crate) use single::Single;
 
 use super::{
     activation::Activation,
-    simd::{Operation, Simd},
+    matrix::Matrix,
+    simd::{MAX_LANES, Operation, Simd, load, store},
 };
 
 /// Evaluates an expression with a constant equal to a number of rows.
@@ -100,71 +101,6 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     ) -> S::F32;
 }
 
-/// Weights `[outputs, inputs]`, row-major.
-#[derive(Clone, Debug)]
-pub(crate) struct Matrix {
-    pub(crate) outputs: usize,
-    pub(crate) inputs: usize,
-    pub(crate) values: MatrixValues,
-}
-
-/// The numbers of a [`Matrix`].
-#[derive(Clone, Debug)]
-pub(crate) enum MatrixValues {
-    /// In single precision.
-    F32(Vec<f32>),
-    /// In int8, each output's times its scale.
-    Int8 {
-        /// The numbers, unscaled.
-        values: Vec<i8>,
-        /// A scale for each output.
-        scales: Vec<f32>,
-    },
-}
-
-impl Matrix {
-    /// The outputs of several matrices with the same inputs, one after another.
-    pub(crate) fn stacked(inputs: usize, matrices: Vec<Self>) -> Self {
-        let outputs = matrices.iter().map(|matrix| matrix.outputs).sum();
-        let mut all = (Vec::new(), Vec::new());
-        let mut in_f32 = Vec::new();
-        for matrix in &matrices {
-            match &matrix.values {
-                MatrixValues::Int8 { values, scales } => {
-                    all.0.extend_from_slice(values);
-                    all.1.extend_from_slice(scales);
-                }
-                MatrixValues::F32(_) => {
-                    in_f32 = matrices.iter().flat_map(Self::to_f32).collect();
-                    break;
-                }
-            }
-        }
-        let values = if in_f32.is_empty() {
-            MatrixValues::Int8 { values: all.0, scales: all.1 }
-        } else {
-            MatrixValues::F32(in_f32)
-        };
-        Self { outputs, inputs, values }
-    }
-
-    /// All weights in single precision.
-    pub(crate) fn to_f32(&self) -> Vec<f32> {
-        (0..self.outputs).flat_map(|output| self.row(output)).collect()
-    }
-
-    /// An output's weights in single precision.
-    fn row(&self, output: usize) -> Vec<f32> {
-        let range = output * self.inputs..(output + 1) * self.inputs;
-        match &self.values {
-            MatrixValues::F32(values) => values[range].to_vec(),
-            MatrixValues::Int8 { values, scales } => {
-                values[range].iter().map(|&value| f32::from(value) * scales[output]).collect()
-            }
-        }
-    }
-}
-
 /// A linear layer with packed weights: `outputs = inputs * weights + bias`.
 pub(crate) struct Linear<S: Simd, P: Product<S>> {
     inputs: usize,
@@ -196,9 +132,6 @@ impl<S: Simd, P: Product<S>> Linear<S, P> {
         self.outputs
     }
 }
-
-/// The most lanes that any instruction set has.
-pub(super) const MAX_LANES: usize = 16;
 
 /// Rows of activations in the form that a product takes.
 pub(crate) struct Activations<S: Simd, P: Product<S>> {
@@ -273,28 +206,6 @@ impl<S: Simd, A: Activation> Epilogue<S> for Activate<A> {
     fn apply(&self, simd: S, values: S::F32, out: &mut [f32]) {
         store(simd, self.0.apply(simd, values), out);
     }
-}
-
-/// Loads a vector, or fewer numbers and `rest` in the other lanes.
-#[inline(always)]
-pub(super) fn load<S: Simd>(simd: S, values: &[f32], rest: f32) -> S::F32 {
-    if values.len() >= S::LANES {
-        return simd.load(values);
-    }
-    let mut padded = [rest; MAX_LANES];
-    padded[..values.len()].copy_from_slice(values);
-    simd.load(&padded)
-}
-
-/// Writes a vector, or of its first lanes as many as there is room for.
-#[inline(always)]
-pub(super) fn store<S: Simd>(simd: S, values: S::F32, out: &mut [f32]) {
-    if out.len() >= S::LANES {
-        return simd.store(values, out);
-    }
-    let mut padded = [0.0; MAX_LANES];
-    simd.store(values, &mut padded);
-    out.copy_from_slice(&padded[..out.len()]);
 }
 
 /// Multiplies rows of activations by a layer's weights.

@@ -1,7 +1,7 @@
 //! Single precision.
 
-use super::{Matrix, PANEL_VECTORS, Panel, Product};
-use crate::kernels::simd::Simd;
+use super::{PANEL_VECTORS, Panel, Product};
+use crate::kernels::{matrix::Matrix, simd::Simd};
 
 /// Products and sums in single precision.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernels::{ForSimd, InstructionSet};
+use crate::kernels::{ForSimd, InstructionSet, MatrixValues};
 
 /// A product to check, with numbers that a seed makes.
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,14 @@
 //! The front door, and the way of a text through the house.
 
-use std::{num::NonZeroUsize, thread};
+use std::{num::NonZeroUsize, sync::Arc, thread};
 
 use rayon::ThreadPoolBuildError;
 
 use crate::{
-    batch::{PackedBatch, Workers, plan},
+    batch::{PackedBatch, Worker, Workers, plan},
     digest::Digest,
     engine::{Device, Engine, EngineError, EngineKind, Precision},
-    model::{Manifest, Model, ModelError, ModelSource, Policies},
+    model::{Labels, Model, ModelError, ModelSource, Policies, Roles},
     policy::Policy,
     repeats::{Remembered, without_repeats},
     scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
@@ -20,6 +20,8 @@ use crate::{
 const STREAM_TEXTS: usize = 512;
 /// How many bytes of text a stream takes in before it computes (and one text more).
 const STREAM_BYTES: usize = 512 * 1024;
+/// So many times as much for GPUs, which want large batches.
+const GPU_STREAM_FACTOR: usize = 16;
 
 /// Scores texts for dehumanizing language.
 ///
@@ -31,23 +33,26 @@ const STREAM_BYTES: usize = 512 * 1024;
 /// # #[cfg(feature = "shipped")] {
 /// let classifier = dignity::Classifier::shipped()?;
 /// let scores = classifier.score(&["Our neighbours from Eritrea opened a bakery."])?;
-/// let verdict = classifier.policy().verdict(&scores[0]);
-/// println!("{:.3} {}", scores[0].dehumanization(), verdict.decision);
+/// let policy = classifier.policy().expect("the model that ships has policies");
+/// println!("{:.3} {}", scores[0].dehumanization(), policy.verdict(&scores[0]).decision);
 /// # }
 /// # Ok(()) }
 /// ```
 pub struct Classifier {
     tokenizer: Tokenizer,
     window_limits: WindowLimits,
-    manifest: Manifest,
+    name: String,
+    version: String,
     digest: Digest,
+    labels: Arc<Labels>,
     policies: Policies,
-    engine: Box<dyn Engine>,
+    /// One for each device, all alike; at least one.
+    engines: Vec<Box<dyn Engine>>,
     engine_kind: EngineKind,
     device: Device,
     tokenizing: Workers,
-    /// One on a GPU, where the device itself is what works in parallel; the same number on CPU.
-    computing: Option<Workers>,
+    /// Where GPUs compute, those that feed them; on the CPU, those that tokenize compute too.
+    feeding: Option<Workers>,
     max_batch_tokens: usize,
 }
 
@@ -108,7 +113,7 @@ impl Classifier {
             without_repeats(&contents, remembered, |fresh| self.probabilities(fresh))?;
         let mut probabilities = probabilities.into_iter();
         let texts = tokenized.texts.iter().map(|text| match text.unscored {
-            Some(reason) => Scores::without_content(reason),
+            Some(reason) => Scores::without_content(reason, &self.labels),
             None => {
                 let windows = text.windows().zip(probabilities.by_ref());
                 let scored = windows.map(|((reading, window), probabilities)| WindowScores {
@@ -116,7 +121,7 @@ impl Classifier {
                     bytes: window.bytes.clone(),
                     probabilities,
                 });
-                Scores::from_windows(scored.collect())
+                Scores::from_windows(scored.collect(), &self.labels)
             }
         });
         Ok(texts.collect())
@@ -126,15 +131,16 @@ impl Classifier {
     pub(crate) fn probabilities(&self, contents: &[&[u32]]) -> Result<Vec<Probabilities>, Error> {
         let special_tokens = self.tokenizer.special_tokens();
         let lengths: Vec<_> = contents.iter().map(|ids| ids.len() + special_tokens).collect();
-        let workers = self.computing.as_ref().unwrap_or(&self.tokenizing);
+        let workers = self.feeding.as_ref().unwrap_or(&self.tokenizing);
         let batches = plan(&lengths, self.max_batch_tokens, workers.threads());
         let computed =
-            workers.map(&batches, |indices, threads| self.compute(indices, contents, threads))?;
+            workers.map(&batches, |indices, worker| self.compute(indices, contents, worker))?;
 
         let mut all = vec![Probabilities::default(); contents.len()];
         // The plan holds every window exactly once.
-        for (&index, probabilities) in batches.iter().flatten().zip(computed.iter().flatten()) {
-            all[index] = *probabilities;
+        for (&index, probabilities) in batches.iter().flatten().zip(computed.into_iter().flatten())
+        {
+            all[index] = probabilities;
         }
         Ok(all)
     }
@@ -165,13 +171,15 @@ impl Classifier {
             classifier: self,
             texts: texts.into_iter(),
             remembered: Remembered::default(),
+            ahead: None,
             scored: Vec::new().into_iter(),
             failed: false,
         }
     }
 
-    /// The model's default policy, [`DEFAULT_POLICY`](crate::DEFAULT_POLICY).
-    pub fn policy(&self) -> &Policy {
+    /// The model's default policy, [`DEFAULT_POLICY`](crate::DEFAULT_POLICY). Models of dignity's have
+    /// one; those of other makers may have none.
+    pub fn policy(&self) -> Option<&Policy> {
         self.policies.default()
     }
 
@@ -187,15 +195,26 @@ impl Classifier {
 
     /// The model's name.
     pub fn model_name(&self) -> &str {
-        &self.manifest.name
+        &self.name
     }
 
-    /// The model's version.
+    /// The model's version; empty where the model does not tell.
     pub fn model_version(&self) -> &str {
-        &self.manifest.version
+        &self.version
     }
 
-    /// The digest of the model's `dignity.json`, which holds those of its other files.
+    /// What the model's logits mean.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The same, shared by all scores.
+    pub(crate) fn labels_shared(&self) -> &Arc<Labels> {
+        &self.labels
+    }
+
+    /// The digest of the model's `dignity.json`, which holds those of its other files; of a model
+    /// without one, the digest of the list of its files' digests.
     pub fn model_digest(&self) -> Digest {
         self.digest
     }
@@ -213,7 +232,7 @@ impl Classifier {
     /// The number format that the forward pass computes in. Single precision, where the one that
     /// was asked for cannot be had.
     pub fn precision(&self) -> Precision {
-        self.engine.precision()
+        self.engines[0].precision()
     }
 
     /// The number of worker threads.
@@ -271,22 +290,23 @@ impl Classifier {
         &self,
         indices: &[usize],
         contents: &[&[u32]],
-        threads: usize,
+        worker: Worker,
     ) -> Result<Vec<Probabilities>, EngineError> {
         let mut batch = PackedBatch::default();
         for &index in indices {
             batch.push(self.tokenizer.frame(contents[index]));
         }
-        let logits = self.engine.forward(&batch, threads)?;
-        Ok(logits.rows().map(|row| self.manifest.probabilities(row)).collect())
+        let engine = &self.engines[worker.pool % self.engines.len()];
+        let logits = engine.forward(&batch, worker.threads)?;
+        Ok(logits.rows().map(|row| self.labels.probabilities(row)).collect())
     }
 }
 
 impl std::fmt::Debug for Classifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Classifier")
-            .field("model", &self.manifest.name)
-            .field("version", &self.manifest.version)
+            .field("model", &self.name)
+            .field("version", &self.version)
             .field("digest", &self.digest)
             .field("device", &self.device)
             .field("threads", &self.threads())
@@ -345,14 +365,61 @@ impl Tokenized {
 
 /// Texts with their scores, in order; made by [`Classifier::stream`].
 ///
-/// An error ends it: the texts that were being scored have no scores to come back with.
+/// An error ends it: the texts that were being scored have no scores to come back with. Where GPUs
+/// compute, the next texts are taken in and tokenized meanwhile.
 #[derive(Debug)]
 pub struct Stream<'c, I: Iterator> {
     classifier: &'c Classifier,
     texts: I,
     remembered: Remembered,
+    /// What was taken in while a GPU computed.
+    ahead: Option<Result<Taken<I::Item>, Error>>,
     scored: std::vec::IntoIter<(I::Item, Scores)>,
     failed: bool,
+}
+
+/// Some texts of a stream, tokenized.
+#[derive(Debug)]
+struct Taken<T> {
+    texts: Vec<T>,
+    tokenized: Tokenized,
+}
+
+impl<T: AsRef<str> + Sync> Taken<T> {
+    /// Takes in some hundred texts, or what is left; none at the end.
+    fn from(classifier: &Classifier, rest: &mut impl Iterator<Item = T>) -> Result<Self, Error> {
+        let factor = if classifier.feeding.is_some() { GPU_STREAM_FACTOR } else { 1 };
+        let mut bytes = 0;
+        let mut texts = Vec::new();
+        while texts.len() < factor * STREAM_TEXTS && bytes < factor * STREAM_BYTES {
+            let Some(text) = rest.next() else { break };
+            bytes += text.as_ref().len();
+            texts.push(text);
+        }
+        let tokenized = classifier.tokenize(&texts)?;
+        Ok(Self { texts, tokenized })
+    }
+}
+
+impl<I> Stream<'_, I>
+where
+    I: Iterator<Item: AsRef<str> + Sync>,
+{
+    fn score_next(&mut self) -> Result<Vec<(I::Item, Scores)>, Error> {
+        let Self { classifier, texts: rest, remembered, ahead, .. } = self;
+        let taken = ahead.take().unwrap_or_else(|| Taken::from(classifier, rest));
+        let Taken { texts, tokenized } = taken?;
+        let mut score = || classifier.score_remembering(&tokenized, Some(remembered));
+        let scores = match classifier.feeding {
+            None => score(),
+            Some(_) => thread::scope(|scope| {
+                let scoring = scope.spawn(score);
+                *ahead = Some(Taken::from(classifier, rest));
+                scoring.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }),
+        };
+        Ok(texts.into_iter().zip(scores?).collect())
+    }
 }
 
 impl<I> Iterator for Stream<'_, I>
@@ -368,19 +435,8 @@ where
         if self.failed {
             return None;
         }
-        let mut bytes = 0;
-        let mut texts = Vec::new();
-        while texts.len() < STREAM_TEXTS && bytes < STREAM_BYTES {
-            let Some(text) = self.texts.next() else { break };
-            bytes += text.as_ref().len();
-            texts.push(text);
-        }
-        let scored = self.classifier.tokenize(&texts).and_then(|tokenized| {
-            self.classifier.score_remembering(&tokenized, Some(&mut self.remembered))
-        });
-        match scored {
-            Ok(scores) => {
-                let scored: Vec<_> = texts.into_iter().zip(scores).collect();
+        match self.score_next() {
+            Ok(scored) => {
                 self.scored = scored.into_iter();
                 self.scored.next().map(Ok)
             }
@@ -396,6 +452,7 @@ where
 #[derive(Clone, Debug, Default)]
 pub struct ClassifierBuilder {
     model: Option<ModelSource>,
+    roles: Option<Roles>,
     device: Device,
     engine: Option<EngineKind>,
     precision: Option<Precision>,
@@ -404,14 +461,21 @@ pub struct ClassifierBuilder {
 }
 
 impl ClassifierBuilder {
-    /// The model: the name of one that ships, or a model directory. By default the first that ships.
+    /// The model: the name of one that ships, or a [model directory](ModelSource). By default the first that ships.
     #[must_use]
     pub fn model(mut self, model: impl Into<ModelSource>) -> Self {
         self.model = Some(model.into());
         self
     }
 
-    /// The device that computes; by default the CPU.
+    /// What labels of a model of another maker are to dignity, in place of its `roles.toml`.
+    #[must_use]
+    pub fn roles(mut self, roles: Roles) -> Self {
+        self.roles = Some(roles);
+        self
+    }
+
+    /// The device that computes; by default [`Device::Auto`].
     #[must_use]
     pub fn device(mut self, device: Device) -> Self {
         self.device = device;
@@ -456,34 +520,41 @@ impl ClassifierBuilder {
     /// or threads cannot be started.
     pub fn build(self) -> Result<Classifier, Error> {
         let source = self.model.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
-        let model = Model::load(&source)?;
-        let engine_kind = self.engine.unwrap_or(EngineKind::for_device(self.device));
-        let engine = engine_kind.load(&model, self.device, self.precision)?;
+        let model = Model::load(&source, self.roles.as_ref())?;
+        let device = self.device.resolve();
+        let best = || EngineKind::best(&model.config.encoder, device);
+        let engine_kind = self.engine.unwrap_or_else(best);
+        let each = device.each().into_iter();
+        let engines: Vec<_> = each
+            .map(|device| engine_kind.load(&model, device, self.precision))
+            .collect::<Result<_, _>>()?;
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let threads = self.threads.unwrap_or_else(cores);
-        let (tokenizing, computing, default_batch) = match (engine_kind, self.device) {
+        let (tokenizing, feeding, default_batch) = match (engine_kind, device) {
             (EngineKind::Packed, _) => {
-                (Workers::together(threads)?, None, packed_batch_tokens(engine.precision()))
+                (Workers::together(threads)?, None, packed_batch_tokens(engines[0].precision()))
             }
             (EngineKind::Candle, Device::Cpu) => {
                 (Workers::apart(threads)?, None, CANDLE_BATCH_TOKENS)
             }
-            (EngineKind::Candle, Device::Cuda(_) | Device::Metal(_)) => {
-                let computing = Workers::together(NonZeroUsize::MIN)?;
-                (Workers::together(threads)?, Some(computing), GPU_BATCH_TOKENS)
+            (EngineKind::Candle, _) => {
+                let feeding = NonZeroUsize::MIN.saturating_add(FEEDERS * engines.len() - 1);
+                (Workers::together(threads)?, Some(Workers::apart(feeding)?), GPU_BATCH_TOKENS)
             }
         };
         Ok(Classifier {
             tokenizer: model.tokenizer,
             window_limits: model.window_limits,
-            manifest: model.manifest,
+            name: model.name,
+            version: model.version,
+            labels: Arc::new(model.labels),
             digest: model.digest,
             policies: model.policies,
-            engine,
+            engines,
             engine_kind,
-            device: self.device,
+            device,
             tokenizing,
-            computing,
+            feeding,
             max_batch_tokens: self.max_batch_tokens.map_or(default_batch, NonZeroUsize::get),
         })
     }
@@ -494,13 +565,15 @@ impl ClassifierBuilder {
 const fn packed_batch_tokens(precision: Precision) -> usize {
     match precision {
         Precision::Int8 => 128,
-        Precision::Bf16 | Precision::F32 => 512,
+        Precision::Bf16 | Precision::F16 | Precision::F32 => 512,
     }
 }
 /// Tokens in a batch of candle on the CPU, where an operation costs the same however small it is.
 const CANDLE_BATCH_TOKENS: usize = 1_024;
 /// Tokens in a batch on a GPU.
 const GPU_BATCH_TOKENS: usize = 16_384;
+/// Threads that feed a GPU: while it computes for one, the other packs and copies.
+const FEEDERS: usize = 2;
 
 /// Why a classifier could not be built or could not score.
 #[derive(Debug, thiserror::Error)]

@@ -99,7 +99,8 @@ impl Classifier {
         let tokenized = self.tokenize(&[text])?;
         let scores = self.score_tokenized(&tokenized)?.into_iter().next();
         // One text in, one out.
-        let scores = scores.unwrap_or_else(|| Scores::without_content(Unscored::Empty));
+        let scores = scores
+            .unwrap_or_else(|| Scores::without_content(Unscored::Empty, self.labels_shared()));
         let readings = tokenized.texts.first().map_or(&[][..], |text| &text.readings);
         let highest = scores.windows.iter().max_by(|a, b| {
             let part = |probabilities: &Probabilities| probabilities.dehumanization;
@@ -116,7 +117,7 @@ impl Classifier {
             .windows
             .iter()
             .filter(|window| window.view == view)
-            .map(|window| window.probabilities)
+            .map(|window| window.probabilities.clone())
             .collect();
         let explained = explained_windows(&whole, options.max_windows);
         let normalized = match view {

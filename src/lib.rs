@@ -10,7 +10,8 @@
 //!
 //! let classifier = Classifier::shipped()?;
 //! let scores = classifier.score(&["The old mill reopens on Sunday.", ""])?;
-//! assert_eq!(classifier.policy().verdict(&scores[0]).decision, Decision::Allow);
+//! let policy = classifier.policy().expect("the model that ships has policies");
+//! assert_eq!(policy.verdict(&scores[0]).decision, Decision::Allow);
 //! assert!(scores[0].category(Category::Religion) < 0.5);
 //! assert!(scores[1].unscored.is_some());
 //! # }
@@ -59,11 +60,11 @@ pub use {
     explain::{ExplainOptions, Explanation, WordAttribution},
     kernels::InstructionSetError,
     model::{
-        ConfigError, DEFAULT_POLICY, FILES as MODEL_FILES, ManifestError, ModelError, ModelSource,
-        WeightsError,
+        ConfigError, DEFAULT_POLICY, FILES as MODEL_FILES, Label, Labels, ManifestError,
+        ModelError, ModelSource, OutputActivation, Roles, RolesError, WeightsError,
     },
     policy::{Decision, Level, Policy, PolicyData, PolicyError, Tuning, Verdict},
     scores::{Probabilities, Scores, TextView, Unscored, WindowScores},
-    taxonomy::{Category, Way},
+    taxonomy::{Category, ParseRoleError, Role, Way},
     text::{NormalizedView, TokenizerError},
 };

@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Digest, scores::Scores, taxonomy::Category};
+use crate::{
+    digest::Digest,
+    model::Labels,
+    scores::{Probabilities, Scores},
+    taxonomy::{Category, Role},
+};
 
 /// The policy format that this version of dignity reads.
 const FORMAT: u32 = 1;
@@ -27,10 +32,12 @@ const FORMAT: u32 = 1;
 ///
 /// [flag]
 /// dehumanization = 0.7      # flag at this probability or above
+/// hate = 0.9                # or at this one of hate (optional; one of the two must be there)
 /// chosen = "how this was chosen"
 ///
 /// [review]
 /// dehumanization = 0.3      # at this or above, a person should look
+/// hate = 0.6
 ///
 /// [because]
 /// default = 0.4             # a category at this or above is named as a cause
@@ -80,10 +87,41 @@ pub struct PolicyData {
 #[serde(deny_unknown_fields)]
 pub struct Level {
     /// The decision is taken at this probability of dehumanization or above.
-    pub dehumanization: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dehumanization: Option<f32>,
+    /// Or at this probability of hate or above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hate: Option<f32>,
     /// How the threshold was chosen: on which data, by which rule, with what result.
     #[serde(default)]
     pub chosen: String,
+}
+
+impl Level {
+    /// A decision at this probability of dehumanization or above.
+    pub fn at_dehumanization(threshold: f32, chosen: impl Into<String>) -> Self {
+        Self { dehumanization: Some(threshold), hate: None, chosen: chosen.into() }
+    }
+
+    /// What the decision is taken by, each with its threshold.
+    pub fn thresholds(&self) -> impl Iterator<Item = (Role, f32)> + use<> {
+        let both = [(Role::Dehumanization, self.dehumanization), (Role::Hate, self.hate)];
+        both.into_iter().filter_map(|(role, threshold)| Some((role, threshold?)))
+    }
+
+    fn reached(&self, probabilities: &Probabilities) -> bool {
+        self.thresholds().any(|(role, threshold)| probabilities.of(role) >= threshold)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (role, threshold)) in self.thresholds().enumerate() {
+            let or = if index == 0 { "" } else { " or " };
+            write!(f, "{or}{role} {threshold}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Which categories are named as the cause of a decision.
@@ -132,8 +170,8 @@ pub struct Verdict {
     /// What to do about the text.
     pub decision: Decision,
     /// The categories that caused the decision, most probable first. Empty for
-    /// [`Decision::Allow`]; otherwise never empty: where no category reaches its own threshold, the
-    /// most probable one is named.
+    /// [`Decision::Allow`]; otherwise, where no category reaches its own threshold, the most probable
+    /// one is named. A model without categories names none.
     pub because: Vec<Category>,
 }
 
@@ -163,20 +201,7 @@ impl Policy {
     /// # Errors
     /// As [`Policy::from_toml`], which reads the text.
     pub fn retuned(&self, tuning: Tuning) -> Result<String, PolicyError> {
-        let file = PolicyFile {
-            format: FORMAT,
-            name: tuning.name,
-            version: tuning.version,
-            model: tuning.model,
-            model_digest: Some(tuning.model_digest),
-            data: Some(tuning.data),
-            flag: tuning.flag,
-            review: tuning.review,
-            because: self.file.because.clone(),
-        };
-        let text = toml::to_string(&file)?;
-        Self::from_toml(&text)?;
-        Ok(text)
+        tuning.with(self.file.because.clone())
     }
 
     /// The policy's name.
@@ -230,12 +255,25 @@ impl Policy {
         &self.file.because.chosen
     }
 
-    /// Decides by the probability of dehumanization. Thresholds are inclusive.
-    pub fn decide(&self, dehumanization: f32) -> Decision {
-        match dehumanization {
-            p if p >= self.file.flag.dehumanization => Decision::Flag,
-            p if p >= self.file.review.dehumanization => Decision::Review,
-            _ => Decision::Allow,
+    /// Decides by the probabilities that the policy has thresholds for. Thresholds are inclusive.
+    pub fn decide(&self, probabilities: &Probabilities) -> Decision {
+        if self.file.flag.reached(probabilities) {
+            Decision::Flag
+        } else if self.file.review.reached(probabilities) {
+            Decision::Review
+        } else {
+            Decision::Allow
+        }
+    }
+
+    /// Checks that a model gives the scores that the policy decides by.
+    ///
+    /// # Errors
+    /// Names a score that the policy has a threshold for and the model no label.
+    pub fn check_labels(&self, labels: &Labels) -> Result<(), PolicyError> {
+        match self.file.flag.thresholds().find(|&(role, _)| !labels.has(role)) {
+            Some((role, _)) => Err(PolicyError::NoLabel { role }),
+            None => Ok(()),
         }
     }
 
@@ -243,7 +281,7 @@ impl Policy {
     pub fn verdict(&self, scores: &Scores) -> Verdict {
         let decision = match scores.unscored {
             Some(_) => Decision::Allow,
-            None => self.decide(scores.dehumanization()),
+            None => self.decide(&scores.probabilities),
         };
         let because = match decision {
             Decision::Allow => Vec::new(),
@@ -260,14 +298,14 @@ impl Policy {
             .into_iter()
             .filter(|&category| scores.category(category) >= self.because(category))
             .collect();
-        if causes.is_empty() {
+        if causes.is_empty() && scores.category(categories[0]) > 0.0 {
             causes.push(categories[0]);
         }
         causes
     }
 }
 
-/// What [`Policy::retuned`] changes of a policy.
+/// What a policy rests on, less the thresholds of categories.
 #[derive(Clone, Debug)]
 pub struct Tuning {
     /// The new policy's name.
@@ -286,34 +324,65 @@ pub struct Tuning {
     pub review: Level,
 }
 
+impl Tuning {
+    /// The TOML text of a policy of its own, which names categories that are more probable than not.
+    ///
+    /// # Errors
+    /// As [`Policy::from_toml`], which reads the text.
+    pub fn into_toml(self) -> Result<String, PolicyError> {
+        let chosen = "more probable than not; not tuned".to_owned();
+        self.with(Because { default: 0.5, chosen, categories: BTreeMap::new() })
+    }
+
+    fn with(self, because: Because) -> Result<String, PolicyError> {
+        let file = PolicyFile {
+            format: FORMAT,
+            name: self.name,
+            version: self.version,
+            model: self.model,
+            model_digest: Some(self.model_digest),
+            data: Some(self.data),
+            flag: self.flag,
+            review: self.review,
+            because,
+        };
+        let text = toml::to_string(&file)?;
+        Policy::from_toml(&text)?;
+        Ok(text)
+    }
+}
+
 impl PolicyFile {
     /// `text` is where the file was read from, to tell the lines of faults.
     fn check(&self, text: &str) -> Result<(), PolicyError> {
         if self.format != FORMAT {
             return Err(PolicyError::Format { found: self.format });
         }
-        let thresholds = [
-            ("flag.dehumanization".to_owned(), self.flag.dehumanization),
-            ("review.dehumanization".to_owned(), self.review.dehumanization),
-            ("because.default".to_owned(), self.because.default),
-        ];
+        let roles = |level: &Level| level.thresholds().map(|(role, _)| role).collect::<Vec<_>>();
+        if roles(&self.flag).is_empty() || roles(&self.flag) != roles(&self.review) {
+            return Err(PolicyError::Levels);
+        }
+        let levels = [("flag", &self.flag), ("review", &self.review)];
+        let levels = levels.into_iter().flat_map(|(name, level)| {
+            level.thresholds().map(move |(role, value)| (format!("{name}.{role}"), value))
+        });
         let overrides =
             self.because.categories.iter().map(|(category, &threshold)| {
                 (format!("because.categories.{category}"), threshold)
             });
-        for (field, value) in thresholds.into_iter().chain(overrides) {
+        let default = ("because.default".to_owned(), self.because.default);
+        for (field, value) in levels.chain([default]).chain(overrides) {
             // Written so that NaN, which TOML can spell, is refused too.
             if !(0.0..=1.0).contains(&value) {
                 let line = line_of(text, &field);
                 return Err(PolicyError::Threshold { field, value, line });
             }
         }
-        if self.review.dehumanization > self.flag.dehumanization {
-            return Err(PolicyError::Order {
-                review: self.review.dehumanization,
-                flag: self.flag.dehumanization,
-                line: line_of(text, "review.dehumanization"),
-            });
+        for ((role, flag), (_, review)) in self.flag.thresholds().zip(self.review.thresholds()) {
+            if review > flag {
+                let line = line_of(text, &format!("review.{role}"));
+                return Err(PolicyError::Order { role, review, flag, line });
+            }
         }
         Ok(())
     }
@@ -364,15 +433,32 @@ pub enum PolicyError {
         /// The line it stands on, from 1.
         line: usize,
     },
+    /// A level has no threshold, or one that the other has not.
+    #[error(
+        "the policy's flag and review must have thresholds for the same scores: dehumanization, \
+         hate, or both"
+    )]
+    Levels,
+    /// The model gives no score that the policy decides by.
+    #[error(
+        "the policy decides by {role}, which the model has no label for; give one of its labels \
+         that role, or take another policy"
+    )]
+    NoLabel {
+        /// The score.
+        role: Role,
+    },
     /// A text would be flagged before it is reviewed.
     #[error(
-        "the policy's review threshold {review} (line {line}) is above its flag threshold {flag}; \
-         lower it"
+        "the policy's review threshold {review} for {role} (line {line}) is above its flag \
+         threshold {flag}; lower it"
     )]
     Order {
-        /// The `review.dehumanization` field.
+        /// The score.
+        role: Role,
+        /// Its threshold under `review`.
         review: f32,
-        /// The `flag.dehumanization` field.
+        /// Its threshold under `flag`.
         flag: f32,
         /// The line that the review threshold stands on, from 1.
         line: usize,
@@ -382,7 +468,7 @@ pub enum PolicyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::{Probabilities, TextView, Unscored, WindowScores};
+    use crate::scores::{TextView, Unscored, WindowScores};
 
     const POLICY: &str = r#"
         format = 1
@@ -404,7 +490,8 @@ mod tests {
         for &(category, probability) in categories {
             probabilities.categories[category] = probability;
         }
-        Scores::from_windows(vec![WindowScores { view: TextView::Raw, bytes: 0..1, probabilities }])
+        let window = WindowScores { view: TextView::Raw, bytes: 0..1, probabilities };
+        Scores::from_windows(vec![window], &Default::default())
     }
 
     #[test]
@@ -432,11 +519,31 @@ mod tests {
     }
 
     #[test]
+    fn hate_decides_where_the_policy_says_so() {
+        let both = POLICY
+            .replace("dehumanization = 0.75", "dehumanization = 0.75\nhate = 0.9")
+            .replace("dehumanization = 0.25", "dehumanization = 0.25\nhate = 0.6");
+        let policy = Policy::from_toml(&both).unwrap();
+        let decision = |dehumanization, hate| {
+            policy.decide(&Probabilities { dehumanization, hate, ..Probabilities::default() })
+        };
+        assert_eq!(decision(0.0, 0.9), Decision::Flag);
+        assert_eq!(decision(0.3, 0.5), Decision::Review);
+        assert_eq!(decision(0.0, 0.6), Decision::Review);
+        assert_eq!(decision(0.2, 0.5), Decision::Allow);
+        assert_eq!(policy.flag().to_string(), "dehumanization 0.75 or hate 0.9");
+        // A model without categories names none.
+        let mut hateful = scores(0.0, &[]);
+        hateful.probabilities.hate = 0.95;
+        assert!(policy.verdict(&hateful).because.is_empty());
+    }
+
+    #[test]
     fn a_text_without_content_is_allowed_even_where_everything_is_flagged() {
         let all = POLICY.replace("0.75", "0.0").replace("0.25", "0.0");
         let policy = Policy::from_toml(&all).unwrap();
         assert_eq!(policy.verdict(&scores(0.0, &[])).decision, Decision::Flag);
-        let blank = Scores::without_content(Unscored::Blank);
+        let blank = Scores::without_content(Unscored::Blank, &Default::default());
         assert_eq!(policy.verdict(&blank).decision, Decision::Allow);
     }
 
@@ -450,7 +557,10 @@ mod tests {
         assert!(error("0.75", "1.5").contains("flag.dehumanization is 1.5 (line 7)"));
         assert!(error("0.75", "nan").contains("flag.dehumanization is NaN"));
         assert!(error("0.125", "-0.1").contains("because.categories.caste is -0.1"));
-        assert!(error("0.25", "0.8").contains("review threshold 0.8 (line 9) is above"));
+        let above = error("0.25", "0.8");
+        assert!(above.contains("review threshold 0.8 for dehumanization (line 9) is above"));
+        assert!(error("dehumanization = 0.25", "hate = 0.25").contains("for the same scores"));
+        assert!(error("dehumanization = 0.25", "").contains("for the same scores"));
         assert!(error("caste = 0.125", "casts = 0.125").contains("casts"));
         assert!(error("version = \"1\"", "").contains("version"));
         assert!(error("[review]", "[revue]").contains("revue"));

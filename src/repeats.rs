@@ -30,7 +30,7 @@ pub(crate) fn without_repeats<E>(
     let mut fresh = Vec::new();
     let mut places = HashMap::new();
     for &window in windows {
-        let known = remembered.as_mut().and_then(|Remembered(known)| known.get(window).copied());
+        let known = remembered.as_mut().and_then(|Remembered(known)| known.get(window).cloned());
         found.push(known.ok_or_else(|| {
             *places.entry(window).or_insert_with(|| {
                 fresh.push(window);
@@ -41,10 +41,13 @@ pub(crate) fn without_repeats<E>(
     let computed = compute(&fresh)?;
     if let Some(Remembered(known)) = remembered {
         for (window, probabilities) in fresh.into_iter().zip(&computed) {
-            known.put(window.into(), *probabilities);
+            known.put(window.into(), probabilities.clone());
         }
     }
-    Ok(found.into_iter().map(|known| known.unwrap_or_else(|place| computed[place])).collect())
+    Ok(found
+        .into_iter()
+        .map(|known| known.unwrap_or_else(|place| computed[place].clone()))
+        .collect())
 }
 
 #[cfg(test)]

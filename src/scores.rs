@@ -1,17 +1,22 @@
 //! What the classifier says of one text.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use enum_map::EnumMap;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::taxonomy::{Category, Way};
+use crate::{
+    model::Labels,
+    taxonomy::{Category, Role, Way},
+};
 
 /// Calibrated probabilities, each in `[0, 1]`: of a whole text or of one window of it.
 ///
 /// They are independent of one another (a sigmoid each, no softmax): a text may dehumanize on
-/// account of several categories and in several ways.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// account of several categories and in several ways. A model of another maker has labels of its
+/// own, calibrated or not, and gives those of dignity's scores that [`Roles`](crate::Roles) name;
+/// the others are 0, see [`Labels::has`].
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Probabilities {
     /// That the text, in its author's voice, dehumanizes people on account of a protected category.
     pub dehumanization: f32,
@@ -21,9 +26,30 @@ pub struct Probabilities {
     pub categories: EnumMap<Category, f32>,
     /// That it dehumanizes in this way.
     pub ways: EnumMap<Way, f32>,
+    /// Of the labels that go by names of their own, in the order of [`Labels::names`].
+    pub labels: Box<[f32]>,
 }
 
 impl Probabilities {
+    /// The probability that has this role.
+    pub fn of(&self, role: Role) -> f32 {
+        match role {
+            Role::Dehumanization => self.dehumanization,
+            Role::Hate => self.hate,
+            Role::Category(category) => self.categories[category],
+            Role::Way(way) => self.ways[way],
+        }
+    }
+
+    pub(crate) fn of_mut(&mut self, role: Role) -> &mut f32 {
+        match role {
+            Role::Dehumanization => &mut self.dehumanization,
+            Role::Hate => &mut self.hate,
+            Role::Category(category) => &mut self.categories[category],
+            Role::Way(way) => &mut self.ways[way],
+        }
+    }
+
     /// The larger of the two, label by label.
     fn max(&self, other: &Self) -> Self {
         Self {
@@ -31,6 +57,7 @@ impl Probabilities {
             hate: self.hate.max(other.hate),
             categories: EnumMap::from_fn(|c| self.categories[c].max(other.categories[c])),
             ways: EnumMap::from_fn(|w| self.ways[w].max(other.ways[w])),
+            labels: self.labels.iter().zip(&other.labels).map(|(a, b)| a.max(*b)).collect(),
         }
     }
 }
@@ -93,8 +120,9 @@ impl fmt::Display for Unscored {
 /// probability counts for each label.
 ///
 /// Serializes to the object that output rows carry: `dehumanization`, `hate`, `categories`, `ways`
-/// and `windows` (their count, of both forms), numbers with at most six decimals; or `{"error": "…"}` for a text
-/// that could not be scored.
+/// (those that the model has labels for), `labels` (of a model whose labels go by names of their own)
+/// and `windows` (their count, of both forms), numbers with at most six decimals; or
+/// `{"error": "…"}` for a text that could not be scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
     /// The text's probabilities; all zero for a text without content.
@@ -104,26 +132,33 @@ pub struct Scores {
     pub windows: Vec<WindowScores>,
     /// Set where there was nothing to score.
     pub unscored: Option<Unscored>,
+    labels: Arc<Labels>,
 }
 
 impl Scores {
     /// Joins the scores of a text's windows, label by label, by their maximum.
     ///
-    /// `windows` must not be empty: a text without windows is [`Scores::unscored`].
-    pub(crate) fn from_windows(windows: Vec<WindowScores>) -> Self {
+    /// Without windows there is nothing to score: see [`Scores::without_content`].
+    pub(crate) fn from_windows(windows: Vec<WindowScores>, labels: &Arc<Labels>) -> Self {
         debug_assert!(!windows.is_empty());
-        let probabilities =
-            windows.iter().fold(Probabilities::default(), |all, w| all.max(&w.probabilities));
-        Self { probabilities, windows, unscored: None }
+        let each = windows.iter().map(|window| window.probabilities.clone());
+        let probabilities = each.reduce(|all, window| all.max(&window)).unwrap_or_default();
+        Self { probabilities, windows, unscored: None, labels: Arc::clone(labels) }
     }
 
     /// The mark of a text without content.
-    pub(crate) fn without_content(reason: Unscored) -> Self {
+    pub(crate) fn without_content(reason: Unscored, labels: &Arc<Labels>) -> Self {
         Self {
             probabilities: Probabilities::default(),
             windows: Vec::new(),
             unscored: Some(reason),
+            labels: Arc::clone(labels),
         }
+    }
+
+    /// The labels of the model that scored the text.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// Probability that the text, in its author's voice, dehumanizes people on account of a
@@ -154,11 +189,37 @@ impl Scores {
         &self,
         map: &mut M,
     ) -> Result<(), M::Error> {
-        let Probabilities { dehumanization, hate, categories, ways } = self.probabilities;
-        map.serialize_entry("dehumanization", &six_decimals(dehumanization))?;
-        map.serialize_entry("hate", &six_decimals(hate))?;
-        map.serialize_entry("categories", &categories.map(|_, p| six_decimals(p)))?;
-        map.serialize_entry("ways", &ways.map(|_, p| six_decimals(p)))
+        let Self { probabilities, labels, .. } = self;
+        let rounded = |role| labels.has(role).then(|| six_decimals(probabilities.of(role)));
+        for role in [Role::Dehumanization, Role::Hate] {
+            if let Some(probability) = rounded(role) {
+                map.serialize_entry(&role.to_string(), &probability)?;
+            }
+        }
+        let categories = Category::ALL.map(|c| (c.name(), rounded(Role::Category(c))));
+        serialize_group(map, "categories", &categories)?;
+        serialize_group(map, "ways", &Way::ALL.map(|way| (way.name(), rounded(Role::Way(way)))))?;
+        let named = labels.names().zip(&probabilities.labels);
+        let named: Vec<_> = named.map(|(name, &p)| (name, Some(six_decimals(p)))).collect();
+        serialize_group(map, "labels", &named)
+    }
+}
+
+/// An object of the probabilities that there are, if there are any.
+fn serialize_group<M: SerializeMap>(
+    map: &mut M,
+    key: &str,
+    group: &[(&str, Option<f64>)],
+) -> Result<(), M::Error> {
+    struct Group<'a>(&'a [(&'a str, Option<f64>)]);
+    impl Serialize for Group<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().filter_map(|(key, p)| Some((key, (*p)?))))
+        }
+    }
+    match group.iter().any(|(_, probability)| probability.is_some()) {
+        true => map.serialize_entry(key, &Group(group)),
+        false => Ok(()),
     }
 }
 
@@ -192,7 +253,11 @@ mod tests {
 
     #[test]
     fn windows_join_by_the_maximum_of_each_label() {
-        let scores = Scores::from_windows(vec![window(0..10, 0.9, 0.1), window(5..15, 0.2, 0.8)]);
+        let mut windows = vec![window(0..10, 0.9, 0.1), window(5..15, 0.2, 0.8)];
+        windows[0].probabilities.labels = Box::new([0.3, 0.6]);
+        windows[1].probabilities.labels = Box::new([0.4, 0.5]);
+        let scores = Scores::from_windows(windows, &Arc::default());
+        assert_eq!(*scores.probabilities.labels, [0.4, 0.6]);
         assert_eq!(scores.dehumanization(), 0.9);
         assert_eq!(scores.way(Way::Animal), 0.8);
         assert_eq!(scores.way(Way::DiseaseOrFilth), 0.0);
@@ -201,7 +266,7 @@ mod tests {
 
     #[test]
     fn serializes_in_the_documented_form() {
-        let scores = Scores::from_windows(vec![window(0..3, 0.123_456_78, 1.0)]);
+        let scores = Scores::from_windows(vec![window(0..3, 0.123_456_78, 1.0)], &Arc::default());
         let json = serde_json::to_string(&scores).unwrap();
         assert_eq!(
             json,
@@ -213,7 +278,9 @@ mod tests {
                 r#""monster_or_subhuman":0.0,"denial_of_mind_or_worth":0.0},"windows":1}"#
             )
         );
-        let blank = serde_json::to_string(&Scores::without_content(Unscored::Blank)).unwrap();
+        let blank =
+            serde_json::to_string(&Scores::without_content(Unscored::Blank, &Arc::default()));
+        let blank = blank.unwrap();
         assert_eq!(blank, r#"{"error":"the text is blank"}"#);
     }
 }

@@ -1,9 +1,9 @@
-//! What a score is about: the protected [`Category`] and the [`Way`] of dehumanizing.
+//! What a score is about: its [`Role`], the protected [`Category`] and the [`Way`] of dehumanizing.
 //!
 //! Both follow the codebook that the training labels were made by; their names are stable and are
 //! the keys of every serialized form.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use enum_map::Enum;
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,58 @@ impl fmt::Display for Way {
     }
 }
 
+/// What one score of a text is about. Written `dehumanization`, `hate`, `categories.religion`,
+/// `ways.animal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// The text, in its author's voice, dehumanizes people on account of a protected category.
+    Dehumanization,
+    /// The text attacks a protected group in any manner.
+    Hate,
+    /// It dehumanizes on account of this category.
+    Category(Category),
+    /// It dehumanizes in this way.
+    Way(Way),
+}
+
+impl Role {
+    /// Every role, in the order of every output.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Dehumanization, Self::Hate]
+            .into_iter()
+            .chain(Category::ALL.map(Self::Category))
+            .chain(Way::ALL.map(Self::Way))
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dehumanization => f.write_str("dehumanization"),
+            Self::Hate => f.write_str("hate"),
+            Self::Category(category) => write!(f, "categories.{category}"),
+            Self::Way(way) => write!(f, "ways.{way}"),
+        }
+    }
+}
+
+/// The text names no role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no role; write dehumanization, hate, categories.NAME or ways.NAME, as outputs name them"
+)]
+pub struct ParseRoleError(String);
+
+impl FromStr for Role {
+    type Err = ParseRoleError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = |role: &Self| role.to_string() == text;
+        Self::all().find(named).ok_or_else(|| ParseRoleError(text.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use enum_map::EnumMap;
@@ -143,5 +195,14 @@ mod tests {
         }
         assert_eq!(Category::ALL.len(), EnumMap::<Category, ()>::default().len());
         assert_eq!(Way::ALL.len(), EnumMap::<Way, ()>::default().len());
+    }
+
+    #[test]
+    fn roles_are_read_as_they_are_written() {
+        for role in Role::all() {
+            assert_eq!(role.to_string().parse(), Ok(role));
+        }
+        assert_eq!("categories.caste".parse(), Ok(Role::Category(Category::Caste)));
+        assert!("caste".parse::<Role>().is_err());
     }
 }

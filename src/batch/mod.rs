@@ -4,7 +4,7 @@ mod plan;
 mod workers;
 
 pub(crate) use plan::plan;
-pub(crate) use workers::Workers;
+pub(crate) use workers::{Worker, Workers};
 
 /// A batch for an engine: the token ids of several windows one after another, without padding.
 #[derive(Clone, Debug, Default)]

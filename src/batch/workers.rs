@@ -16,6 +16,15 @@ pub(crate) struct Workers {
     pools: Vec<ThreadPool>,
 }
 
+/// Who does a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Worker {
+    /// The number of the worker's pool, from 0.
+    pub(crate) pool: usize,
+    /// How many workers of that pool the work may use.
+    pub(crate) threads: usize,
+}
+
 impl Workers {
     /// Starts `threads` workers in one pool.
     pub(crate) fn together(threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
@@ -35,12 +44,11 @@ impl Workers {
     }
 
     /// The results of `work` for every item, in the order of `items`. Workers take items in that
-    /// order, one at a time; `work` is told how many workers of its pool it may use. After an error
-    /// no further item is begun; the first by place is given.
+    /// order, one at a time. After an error no further item is begun; the first by place is given.
     pub(crate) fn map<T, R, E>(
         &self,
         items: &[T],
-        work: impl Fn(&T, usize) -> Result<R, E> + Sync,
+        work: impl Fn(&T, Worker) -> Result<R, E> + Sync,
     ) -> Result<Vec<R>, E>
     where
         T: Sync,
@@ -49,16 +57,17 @@ impl Workers {
     {
         if let [item] = items {
             let pool = &self.pools[0];
-            return Ok(vec![pool.install(|| work(item, pool.current_num_threads()))?]);
+            let worker = Worker { pool: 0, threads: pool.current_num_threads() };
+            return Ok(vec![pool.install(|| work(item, worker))?]);
         }
         let next = AtomicUsize::new(0);
-        let run = || {
+        let run = |pool| {
             let mut done = Vec::new();
             while let Some((index, item)) = {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 items.get(index).map(|item| (index, item))
             } {
-                let result = work(item, 1);
+                let result = work(item, Worker { pool, threads: 1 });
                 if result.is_err() {
                     next.fetch_max(items.len(), Ordering::Relaxed);
                 }
@@ -67,11 +76,14 @@ impl Workers {
             done
         };
         let mut done: Vec<_> = match self.pools.as_slice() {
-            [pool] => pool.broadcast(|_| run()).into_iter().flatten().collect(),
+            [pool] => pool.broadcast(|_| run(0)).into_iter().flatten().collect(),
             pools => thread::scope(|scope| {
                 let busy = pools.len().min(items.len());
-                let handles: Vec<_> =
-                    pools[..busy].iter().map(|pool| scope.spawn(|| pool.install(run))).collect();
+                let run = &run;
+                let busy = pools[..busy].iter().enumerate();
+                let handles: Vec<_> = busy
+                    .map(|(index, pool)| scope.spawn(move || pool.install(|| run(index))))
+                    .collect();
                 let join = |handle: thread::ScopedJoinHandle<'_, Vec<_>>| {
                     handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                 };
@@ -131,7 +143,9 @@ mod tests {
     #[test]
     fn a_lone_item_may_use_every_worker_of_its_pool() {
         let two = NonZeroUsize::new(2).unwrap();
-        let told = |workers: Workers, items: &[()]| workers.map(items, |(), n| Ok::<_, ()>(n));
+        let told = |workers: Workers, items: &[()]| {
+            workers.map(items, |(), worker| Ok::<_, ()>(worker.threads))
+        };
         assert_eq!(told(Workers::together(two).unwrap(), &[()]), Ok(vec![2]));
         assert_eq!(told(Workers::together(two).unwrap(), &[(), ()]), Ok(vec![1, 1]));
         assert_eq!(told(Workers::apart(two).unwrap(), &[()]), Ok(vec![1]));

@@ -52,7 +52,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let (classifier, policy) = arguments.run.start()?;
+    let (classifier, policy) = arguments.run.start_measuring()?;
     let Measured { rows, data } =
         measure(&classifier, &arguments.file, &arguments.text_field, arguments.run.quiet)?;
     let bootstrap = Bootstrap { resamples: arguments.bootstrap, seed: arguments.seed };

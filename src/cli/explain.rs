@@ -13,7 +13,10 @@ use clap::{CommandFactory, error::ErrorKind};
 use enum_map::EnumMap;
 use serde::{Serialize, Serializer};
 
-use super::{CliError, options::RunOptions};
+use super::{
+    CliError,
+    options::{RunOptions, require_dehumanization},
+};
 use crate::{
     classifier::Classifier,
     explain::{ExplainOptions, Explanation, WordAttribution},
@@ -92,10 +95,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
         }
     };
     let (classifier, policy) = arguments.run.start()?;
+    require_dehumanization(&classifier)?;
     let options = ExplainOptions { max_windows: arguments.max_windows.get() };
     let explanation = classifier.explain(&text, &options)?;
     if arguments.json {
-        print_json(&classifier, &policy, &text, &explanation)
+        print_json(&classifier, policy.as_ref(), &text, &explanation)
     } else {
         // JSON has no colours to lose; a stream that strips them would be in its way.
         let choice = match arguments.color {
@@ -104,13 +108,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             Color::Never => anstream::ColorChoice::Never,
         };
         let mut out = AutoStream::new(io::stdout(), choice).lock();
-        Ok(print(&mut out, &policy, &text, &explanation, arguments.top)?)
+        Ok(print(&mut out, policy.as_ref(), &text, &explanation, arguments.top)?)
     }
 }
 
 fn print(
     out: &mut impl Write,
-    policy: &Policy,
+    policy: Option<&Policy>,
     text: &str,
     explanation: &Explanation,
     top: usize,
@@ -128,8 +132,10 @@ fn print(
     }
     writeln!(out, "{}\n", Visible(&text[at..]))?;
 
-    let verdict = policy.verdict(scores);
-    writeln!(out, "verdict: {}, dehumanization {:.3}", verdict.decision, scores.dehumanization())?;
+    if let Some(policy) = policy {
+        write!(out, "verdict: {}, ", policy.verdict(scores).decision)?;
+    }
+    writeln!(out, "dehumanization {:.3}", scores.dehumanization())?;
     if *view == TextView::Normalized {
         writeln!(out, "explained as its normalized view reads")?;
     }
@@ -233,14 +239,14 @@ impl From<&Range<usize>> for Bytes {
 
 fn print_json(
     classifier: &Classifier,
-    policy: &Policy,
+    policy: Option<&Policy>,
     text: &str,
     explanation: &Explanation,
 ) -> Result<(), CliError> {
     let Explanation { scores, words, windows, view } = explanation;
     let outcome = match scores.unscored {
         Some(reason) => Outcome::Failed(reason.to_string()),
-        None => Outcome::Scored(scores.clone(), policy.verdict(scores)),
+        None => Outcome::Scored(scores.clone(), policy.map(|policy| policy.verdict(scores))),
     };
     let normalized = classifier.normalized_view(text);
     let word = |word: &WordAttribution| Word {

@@ -24,7 +24,7 @@ use crate::{
     classifier::Error,
     evaluate::TuneError,
     files::{FileError, Input},
-    model::ModelError,
+    model::{ModelError, RolesError},
     policy::PolicyError,
 };
 
@@ -79,6 +79,19 @@ enum CliError {
     Policy { path: PathBuf, source: PolicyError },
     #[error("no policy is called {wanted:?}; the model has {}, and a FILE is read", names.join(", "))]
     UnknownPolicy { wanted: String, names: Vec<String> },
+    #[error(transparent)]
+    Decide(PolicyError),
+    #[error("{}: {source}", path.display())]
+    Roles { path: PathBuf, source: RolesError },
+    #[error(
+        "the model has no label for dehumanization; give one of its labels that role (--roles FILE)"
+    )]
+    NoDehumanization,
+    #[error(
+        "the model has no policy with thresholds for dehumanization; name one (--policy FILE), or \
+         make one (dignity policy tune)"
+    )]
+    NoPolicy,
     #[error("{input}: no row has labels and a text that can be scored")]
     NothingLabelled { input: Input },
     #[error("no {level} threshold: {source}")]

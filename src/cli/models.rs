@@ -13,7 +13,7 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
     use crate::{
         classifier::Error,
         digest::Digest,
-        engine::{Device, EngineError, EngineKind, Precision},
+        engine::{EngineError, EngineKind, Precision},
         instruction_set,
         model::{Model, ModelSource, ShippedModel},
     };
@@ -21,16 +21,17 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     for (index, shipped) in ShippedModel::ALL.into_iter().enumerate() {
         let default = if index == 0 { " (default)" } else { "" };
-        let Model { manifest, policies, .. } = Model::load(&ModelSource::Shipped(shipped))?;
-        writeln!(out, "{} {}{default}", manifest.name, manifest.version)?;
+        let Model { name, version, policies, .. } =
+            Model::load(&ModelSource::Shipped(shipped), None)?;
+        writeln!(out, "{name} {version}{default}")?;
         for policy in policies.iter() {
             writeln!(
                 out,
                 "  policy {} {}: flag at {}, review at {}",
                 policy.name(),
                 policy.version(),
-                policy.flag().dehumanization,
-                policy.review().dehumanization,
+                policy.flag(),
+                policy.review(),
             )?;
         }
         for (file, content) in shipped.files() {
@@ -41,7 +42,7 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
     writeln!(
         out,
         "on this CPU: engine {} with {set}, precision {} or f32",
-        EngineKind::for_device(Device::Cpu),
+        EngineKind::Packed,
         Precision::FASTEST,
     )?;
     Ok(())

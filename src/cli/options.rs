@@ -1,21 +1,28 @@
 //! Options that several subcommands share: which model, which policy, how to compute.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{CliError, report};
 use crate::{
     classifier::{Classifier, Error},
     digest::Digest,
     engine::{Device, EngineKind, Precision},
-    model::{Model, ModelSource},
+    model::{Labels, Model, ModelSource, Roles},
     policy::Policy,
+    taxonomy::Role,
 };
 
 #[derive(clap::Args)]
 pub(super) struct ModelOption {
-    /// A model that ships, or a model directory [default: the first of `dignity models`]
+    /// A model that ships, or the directory of a sequence classifier [default: the first of
+    /// `dignity models`]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
+
+    /// A TOML file that gives labels of a model of another maker the roles of dignity's scores
+    /// [default: roles.toml beside the model]
+    #[arg(long, value_name = "FILE")]
+    roles: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -66,15 +73,41 @@ pub(super) struct RunOptions {
 }
 
 impl RunOptions {
-    /// The classifier and the policy, told on standard error unless `quiet`.
-    pub(super) fn start(&self) -> Result<(Classifier, Policy), CliError> {
+    /// The classifier and the policy, told on standard error unless `quiet`. A model of another
+    /// maker may come without policies: then none decides unless one is named.
+    pub(super) fn start(&self) -> Result<(Classifier, Option<Policy>), CliError> {
         let classifier = self.classifier.build()?;
-        let policy = choose_policy(self.policy.policy.as_deref(), classifier.policies())?;
+        let wanted = self.policy.policy.as_deref();
+        let policy = match (wanted, classifier.policy()) {
+            (None, None) => None,
+            _ => Some(choose_policy(wanted, classifier.policies())?),
+        };
+        if let Some(policy) = &policy {
+            policy.check_labels(classifier.labels()).map_err(CliError::Decide)?;
+        }
         if !self.quiet {
-            report_run(&classifier, &policy);
+            report_run(&classifier, policy.as_ref());
             self.classifier.report_fallback(&classifier);
         }
         Ok((classifier, policy))
+    }
+
+    /// The same for what measures a policy by the score of dehumanization, and cannot do without.
+    pub(super) fn start_measuring(&self) -> Result<(Classifier, Policy), CliError> {
+        let (classifier, policy) = self.start()?;
+        require_dehumanization(&classifier)?;
+        match policy {
+            Some(policy) if policy.flag().dehumanization.is_some() => Ok((classifier, policy)),
+            _ => Err(CliError::NoPolicy),
+        }
+    }
+}
+
+/// Refuses a model without the score that everything else is compared with.
+pub(super) fn require_dehumanization(classifier: &Classifier) -> Result<(), CliError> {
+    match classifier.labels().has(Role::Dehumanization) {
+        true => Ok(()),
+        false => Err(CliError::NoDehumanization),
     }
 }
 
@@ -83,7 +116,16 @@ impl ModelOption {
     pub(super) fn load(&self) -> Result<Model, CliError> {
         let named = self.model.as_deref().map(ModelSource::from);
         let source = named.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
-        Ok(Model::load(&source)?)
+        Ok(Model::load(&source, self.roles()?.as_ref())?)
+    }
+}
+
+impl ModelOption {
+    fn roles(&self) -> Result<Option<Roles>, CliError> {
+        let read = |path: &PathBuf| {
+            Roles::from_file(path).map_err(|source| CliError::Roles { path: path.clone(), source })
+        };
+        self.roles.as_ref().map(read).transpose()
     }
 }
 
@@ -95,6 +137,9 @@ impl ClassifierOptions {
             .max_batch_tokens(self.max_batch_tokens);
         if let Some(model) = &self.model.model {
             builder = builder.model(model.as_str());
+        }
+        if let Some(roles) = self.model.roles()? {
+            builder = builder.roles(roles);
         }
         if let Some(engine) = self.engine {
             builder = builder.engine(engine);
@@ -144,21 +189,46 @@ pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
 }
 
 /// What a run was made with: the first line on standard error; and what does not fit.
-fn report_run(classifier: &Classifier, policy: &Policy) {
+fn report_run(classifier: &Classifier, policy: Option<&Policy>) {
+    let version = match classifier.model_version() {
+        "" => String::new(),
+        version => format!(" {version}"),
+    };
+    let decided = match policy {
+        Some(policy) => {
+            format!("policy {} {} {}", policy.name(), policy.version(), policy.digest())
+        }
+        None => "no policy".to_owned(),
+    };
     report(format_args!(
-        "dignity {}; model {} {} {}; engine {}; precision {}; device {}; policy {} {} {}",
+        "dignity {}; model {}{version} {}; engine {}; precision {}; device {}; {decided}",
         env!("CARGO_PKG_VERSION"),
         classifier.model_name(),
-        classifier.model_version(),
         classifier.model_digest(),
         classifier.engine(),
         classifier.precision(),
         classifier.device(),
-        policy.name(),
-        policy.version(),
-        policy.digest(),
     ));
-    report_mismatch(policy, classifier.model_name(), classifier.model_digest());
+    report_labels(classifier.labels());
+    if let Some(policy) = policy {
+        report_mismatch(policy, classifier.model_name(), classifier.model_digest());
+    }
+}
+
+/// What a model's labels mean, where they go by names of their own.
+fn report_labels(labels: &Labels) {
+    if labels.names().len() == 0 {
+        return;
+    }
+    let named = labels.iter().map(|label| match label.role() {
+        Some(role) => format!("{} ({role})", label.name()),
+        None => label.name().to_owned(),
+    });
+    report(format_args!(
+        "dignity: labels by {}: {}",
+        labels.activation(),
+        named.collect::<Vec<_>>().join(", ")
+    ));
 }
 
 /// Says where a policy was made for another model.

@@ -10,7 +10,10 @@ use clap::{ArgGroup, Subcommand};
 use super::{
     CliError,
     labelled::{Measured, measure},
-    options::{ModelOption, RunOptions, choose_policy, policy_file, report_mismatch},
+    options::{
+        ModelOption, RunOptions, choose_policy, policy_file, report_mismatch,
+        require_dehumanization,
+    },
     report,
 };
 use crate::{
@@ -136,8 +139,10 @@ impl Show {
         let mut out = io::stdout().lock();
         write_policy(&mut out, &policy)?;
         let names: Vec<_> = model.policies.iter().map(Policy::name).collect();
-        writeln!(out, "\n{} has the policies {}", model.manifest.name, names.join(", "))?;
-        report_mismatch(&policy, &model.manifest.name, model.digest);
+        if !names.is_empty() {
+            writeln!(out, "\n{} has the policies {}", model.name, names.join(", "))?;
+        }
+        report_mismatch(&policy, &model.name, model.digest);
         Ok(())
     }
 }
@@ -155,7 +160,7 @@ fn write_policy(out: &mut impl Write, policy: &Policy) -> io::Result<()> {
         )?;
     }
     for (name, level) in [("flag", policy.flag()), ("review", policy.review())] {
-        writeln!(out, "\n{name} at {}", level.dehumanization)?;
+        writeln!(out, "\n{name} at {level}")?;
         if !level.chosen.is_empty() {
             writeln!(out, "  {}", level.chosen)?;
         }
@@ -174,15 +179,15 @@ impl Check {
     fn run(&self) -> Result<(), CliError> {
         let policy = policy_file(&self.file)?;
         let model = self.model.load()?;
-        report_mismatch(&policy, &model.manifest.name, model.digest);
+        report_mismatch(&policy, &model.name, model.digest);
         writeln!(
             io::stdout(),
             "{}: a valid policy, {} {}: flag at {}, review at {}",
             self.file.display(),
             policy.name(),
             policy.version(),
-            policy.flag().dehumanization,
-            policy.review().dehumanization,
+            policy.flag(),
+            policy.review(),
         )?;
         Ok(())
     }
@@ -191,6 +196,7 @@ impl Check {
 impl Tune {
     fn run(&self) -> Result<(), CliError> {
         let (classifier, base) = self.run.start()?;
+        require_dehumanization(&classifier)?;
         let Measured { rows, data } =
             measure(&classifier, &self.file, &self.text_field, self.run.quiet)?;
         let scored: Vec<_> = rows
@@ -212,23 +218,20 @@ impl Tune {
             decision_figures(threshold, &decisions, &bootstrap)
         };
         let flag_figures = figures(flag.threshold);
-        let flag_level = Level {
-            dehumanization: flag.threshold,
-            chosen: told(self.wish(), flag.kept, &data, &flag_figures),
-        };
+        let flag_level = Level::at_dehumanization(
+            flag.threshold,
+            told(self.wish(), flag.kept, &data, &flag_figures),
+        );
         let review_level = if review.threshold < flag.threshold {
             let figures = figures(review.threshold);
-            Level {
-                dehumanization: review.threshold,
-                chosen: told(review_wish, true, &data, &figures),
-            }
+            Level::at_dehumanization(review.threshold, told(review_wish, true, &data, &figures))
         } else {
             let chosen = format!("as flag, which has {review_wish} already");
-            Level { dehumanization: flag.threshold, chosen }
+            Level::at_dehumanization(flag.threshold, chosen)
         };
         if !self.run.quiet {
             for (name, level) in [("flag", &flag_level), ("review", &review_level)] {
-                report(format_args!("{name} at {}: {}", level.dehumanization, level.chosen));
+                report(format_args!("{name} at {level}: {}", level.chosen));
             }
         }
         let tuning = Tuning {
@@ -240,7 +243,11 @@ impl Tune {
             flag: flag_level,
             review: review_level,
         };
-        let text = base.retuned(tuning).map_err(CliError::WritePolicy)?;
+        let text = match base {
+            Some(base) => base.retuned(tuning),
+            None => tuning.into_toml(),
+        };
+        let text = text.map_err(CliError::WritePolicy)?;
         match &self.out {
             Some(path) => write_whole(path, text.as_bytes())
                 .map_err(|source| CliError::Create { path: path.clone(), source })?,

@@ -18,7 +18,7 @@ use crate::{
     files::{self, FieldNames, Format, Input, Outcome, Output, OutputFormat, Row, Scored},
     policy::{Decision, Policy},
     scores::{Scores, TextView},
-    taxonomy::{Category, Way},
+    taxonomy::{Category, Role, Way},
 };
 
 /// How many bad rows are reported one by one; all are marked in the output.
@@ -78,8 +78,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     }
     let (classifier, policy) = arguments.run.start()?;
     match &arguments.text {
-        Some(text) => score_text(&classifier, &policy, text),
-        None => score_files(arguments, &classifier, &policy),
+        Some(text) => score_text(&classifier, policy.as_ref(), text),
+        None => score_files(arguments, &classifier, policy.as_ref()),
     }
 }
 
@@ -98,7 +98,7 @@ impl AsRef<str> for FileRow {
 fn score_files(
     arguments: &Arguments,
     classifier: &Classifier,
-    policy: &Policy,
+    policy: Option<&Policy>,
 ) -> Result<(), CliError> {
     let inputs = match arguments.files.as_slice() {
         [] => &[Input::Stdin],
@@ -143,7 +143,7 @@ fn score_files(
             (Err(error), _) => Outcome::Failed(error.to_string()),
             (Ok(_), Some(reason)) => Outcome::Failed(reason.to_string()),
             (Ok(_), None) => {
-                let verdict = policy.verdict(&scores);
+                let verdict = policy.map(|policy| policy.verdict(&scores));
                 Outcome::Scored(scores, verdict)
             }
         };
@@ -222,25 +222,28 @@ fn progress_bar(inputs: &[Input]) -> ProgressBar {
 struct Tally {
     started: Instant,
     decisions: [u64; 3],
+    /// Scored without a policy.
+    undecided: u64,
     bad: u64,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { started: Instant::now(), decisions: [0; 3], bad: 0 }
+        Self { started: Instant::now(), decisions: [0; 3], undecided: 0, bad: 0 }
     }
 }
 
 impl Tally {
     fn count(&mut self, outcome: &Outcome) {
         match outcome {
-            Outcome::Scored(_, verdict) => self.decisions[verdict.decision as usize] += 1,
+            Outcome::Scored(_, Some(verdict)) => self.decisions[verdict.decision as usize] += 1,
+            Outcome::Scored(_, None) => self.undecided += 1,
             Outcome::Failed(_) => self.bad += 1,
         }
     }
 
     fn rows(&self) -> u64 {
-        self.decisions.iter().sum::<u64>() + self.bad
+        self.decisions.iter().sum::<u64>() + self.undecided + self.bad
     }
 
     /// Rows a second, rounded.
@@ -252,23 +255,25 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |decision: Decision| self.decisions[decision as usize];
-        write!(
-            f,
-            "{} rows in {:.1} s ({} a second): {} flag, {} review, {} allow, {} bad",
-            self.rows(),
-            self.started.elapsed().as_secs_f64(),
-            self.rate(),
-            of(Decision::Flag),
-            of(Decision::Review),
-            of(Decision::Allow),
-            self.bad,
-        )
+        let seconds = self.started.elapsed().as_secs_f64();
+        write!(f, "{} rows in {seconds:.1} s ({} a second): ", self.rows(), self.rate())?;
+        if self.undecided > 0 {
+            write!(f, "{} scored, ", self.undecided)?;
+        } else {
+            for decision in [Decision::Flag, Decision::Review, Decision::Allow] {
+                write!(f, "{} {decision}, ", self.decisions[decision as usize])?;
+            }
+        }
+        write!(f, "{} bad", self.bad)
     }
 }
 
 /// Prints the scores of one text as a table.
-fn score_text(classifier: &Classifier, policy: &Policy, text: &str) -> Result<(), CliError> {
+fn score_text(
+    classifier: &Classifier,
+    policy: Option<&Policy>,
+    text: &str,
+) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     for scores in classifier.score(&[text])? {
         match scores.unscored {
@@ -279,35 +284,44 @@ fn score_text(classifier: &Classifier, policy: &Policy, text: &str) -> Result<()
     Ok(())
 }
 
-fn write_table(out: &mut impl Write, scores: &Scores, policy: &Policy) -> io::Result<()> {
-    let verdict = policy.verdict(scores);
-    let because: Vec<_> = verdict.because.iter().map(|category| category.name()).collect();
-    let reason = if because.is_empty() { "" } else { ", because of " };
-    writeln!(out, "verdict: {}{reason}{}", verdict.decision, because.join(", "))?;
+fn write_table(out: &mut impl Write, scores: &Scores, policy: Option<&Policy>) -> io::Result<()> {
+    if let Some(verdict) = policy.map(|policy| policy.verdict(scores)) {
+        let because: Vec<_> = verdict.because.iter().map(|category| category.name()).collect();
+        let reason = if because.is_empty() { "" } else { ", because of " };
+        writeln!(out, "verdict: {}{reason}{}", verdict.decision, because.join(", "))?;
+    }
     let mut row = |indent: &str, name: &str, probability: f32| {
         let bar = "#".repeat((probability * 20.0).round() as usize);
         let line =
             format!("{indent}{name:<width$} {probability:.3} {bar}", width = 26 - indent.len());
         writeln!(out, "{}", line.trim_end())
     };
-    row("", "dehumanization", scores.dehumanization())?;
-    for category in Category::ALL {
-        row("  ", category.name(), scores.category(category))?;
+    let categories = Category::ALL.map(|category| (Role::Category(category), category.name()));
+    let ways = Way::ALL.map(|way| (Role::Way(way), way.name()));
+    let overall = [(Role::Dehumanization, "dehumanization")];
+    let rows = overall.into_iter().chain(categories).chain(ways).chain([(Role::Hate, "hate")]);
+    for (role, name) in rows.filter(|&(role, _)| scores.labels().has(role)) {
+        let part = matches!(role, Role::Category(_) | Role::Way(_));
+        row(if part { "  " } else { "" }, name, scores.probabilities.of(role))?;
     }
-    for way in Way::ALL {
-        row("  ", way.name(), scores.way(way))?;
+    for (name, &probability) in scores.labels().names().zip(&scores.probabilities.labels) {
+        row("", name, probability)?;
     }
-    row("", "hate", scores.hate())?;
     if scores.windows.len() > 1 {
         writeln!(out, "windows (bytes of the text)")?;
         for window in &scores.windows {
-            let probability = window.probabilities.dehumanization;
             let view = match window.view {
                 TextView::Raw => "",
                 TextView::Normalized => " (normalized view)",
             };
+            let probabilities = &window.probabilities;
+            let own = probabilities.labels.iter().map(|p| format!("{p:.3}"));
+            let shown = match scores.labels().has(Role::Dehumanization) {
+                true => format!("{:.3}", probabilities.dehumanization),
+                false => own.collect::<Vec<_>>().join(" "),
+            };
             let Range { start, end } = window.bytes;
-            writeln!(out, "  {start}..{end}: {probability:.3}{view}")?;
+            writeln!(out, "  {start}..{end}: {shown}{view}")?;
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ pub use precision::{ParsePrecisionError, Precision};
 use crate::{
     batch::PackedBatch,
     kernels::InstructionSetError,
-    model::{Model, WeightsError},
+    model::{Encoder, Model, WeightsError},
 };
 
 /// The forward pass of a classifier.
@@ -54,11 +54,11 @@ impl EngineKind {
         }
     }
 
-    /// The engine that is best on a device.
-    pub(crate) fn for_device(device: Device) -> Self {
-        match device {
-            Device::Cpu => Self::Packed,
-            Device::Cuda(_) | Device::Metal(_) => Self::Candle,
+    /// The engine that is best for an encoder on a device.
+    pub(crate) fn best(encoder: &Encoder, device: Device) -> Self {
+        match (encoder, device) {
+            (Encoder::Bert(_), Device::Cpu) => Self::Packed,
+            _ => Self::Candle,
         }
     }
 
@@ -71,7 +71,7 @@ impl EngineKind {
         precision: Option<Precision>,
     ) -> Result<Box<dyn Engine>, EngineError> {
         match (self, device) {
-            (Self::Candle, _) => Ok(Box::new(CandleEngine::new(model, device)?)),
+            (Self::Candle, _) => Ok(Box::new(CandleEngine::new(model, device, precision)?)),
             (Self::Packed, Device::Cpu) => {
                 packed::load(model, precision.unwrap_or(Precision::FASTEST))
             }
@@ -124,6 +124,14 @@ impl Logits {
     }
 }
 
+/// Refuses tokens that a model of this vocabulary has no embedding for.
+fn check_tokens(batch: &PackedBatch, vocabulary: usize) -> Result<(), EngineError> {
+    match batch.windows().flatten().find(|&&id| id as usize >= vocabulary) {
+        Some(&id) => Err(EngineError::Token { id, vocabulary }),
+        None => Ok(()),
+    }
+}
+
 /// Why an engine could not be built or could not compute.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -158,9 +166,14 @@ pub enum EngineError {
         /// Embeddings of the model.
         vocabulary: usize,
     },
-    /// Candle's BERT lacks an activation.
-    #[error("config.json's hidden_act is \"silu\", which only the engine packed computes")]
-    CandleActivation,
+    /// The packed engine was asked for an encoder that it does not compute.
+    #[error(
+        "the engine packed computes encoders of BERT's shape, not {family}; use the engine candle"
+    )]
+    PackedFamily {
+        /// The encoder's family.
+        family: &'static str,
+    },
     /// The environment asks for an instruction set that this CPU lacks.
     #[error(transparent)]
     InstructionSet(#[from] InstructionSetError),

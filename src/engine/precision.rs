@@ -8,8 +8,10 @@ use std::{fmt, str::FromStr};
 pub enum Precision {
     /// Weights in eight bits, sums exact; the fastest on a CPU.
     Int8,
-    /// The upper half of single precision.
+    /// The upper half of single precision: its range, fewer digits.
     Bf16,
+    /// Half precision: more digits, a smaller range.
+    F16,
     /// Single precision.
     F32,
 }
@@ -19,13 +21,14 @@ impl Precision {
     pub(crate) const FASTEST: Self = Self::Int8;
 
     /// All precisions, by size.
-    pub const ALL: [Self; 3] = [Self::Int8, Self::Bf16, Self::F32];
+    pub const ALL: [Self; 4] = [Self::Int8, Self::Bf16, Self::F16, Self::F32];
 
     /// The name, as it is written in options and headers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
             Self::Bf16 => "bf16",
+            Self::F16 => "f16",
             Self::F32 => "f32",
         }
     }
@@ -39,7 +42,7 @@ impl fmt::Display for Precision {
 
 /// The text names no precision.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no precision; write int8, bf16 or f32")]
+#[error("{0:?} is no precision; write int8, bf16, f16 or f32")]
 pub struct ParsePrecisionError(String);
 
 impl FromStr for Precision {

@@ -13,7 +13,7 @@ use super::{
     reliability::Reliability,
 };
 use crate::{
-    policy::{Decision, Policy},
+    policy::{Decision, Level, Policy},
     scores::Probabilities,
     taxonomy::{Category, Way},
 };
@@ -180,8 +180,10 @@ pub struct CurvePoint {
 
 impl Report {
     /// Computes all figures. Texts that could not be scored do not belong here; count them apart.
+    /// Nothing is decided at the thresholds of a policy that has none for dehumanization.
     pub fn new(rows: &[Labelled], policy: &Policy, bootstrap: Bootstrap) -> Self {
         let figures = Figures { rows, policy, bootstrap };
+        let threshold = |level: &Level| level.dehumanization.unwrap_or(f32::INFINITY);
         let dehumanization: Vec<_> =
             rows.iter().map(|row| (row.probabilities.dehumanization, row.truth())).collect();
         let among_hate = rows.iter().filter(|row| row.labels.hate == Some(true));
@@ -196,8 +198,8 @@ impl Report {
             dehumanization_among_hate: figures
                 .ranking(among_hate.map(|row| (row.probabilities.dehumanization, row.truth()))),
             hate: figures.ranking(hate),
-            flag: figures.decision(policy.flag().dehumanization, &dehumanization),
-            review: figures.decision(policy.review().dehumanization, &dehumanization),
+            flag: figures.decision(threshold(policy.flag()), &dehumanization),
+            review: figures.decision(threshold(policy.review()), &dehumanization),
             reliability: Reliability::new(&dehumanization, &bootstrap),
             dehumanization: figures.ranking(dehumanization),
             categories: EnumMap::from_fn(|category| {
@@ -264,7 +266,7 @@ impl Figures<'_> {
             .filter_map(|row| Some((score(&row.probabilities), truth(&row.labels)?)))
             .collect();
         let having = self.rows.iter().filter(|row| truth(&row.labels) == Some(true));
-        let reached: Vec<_> = having.map(|row| self.decide(row)).collect();
+        let reached: Vec<_> = having.map(|row| self.policy.decide(&row.probabilities)).collect();
         let share = |least: Decision| {
             let share = |counts: &[u32]| {
                 let decisions = reached.iter().zip(counts);
@@ -284,10 +286,6 @@ impl Figures<'_> {
             flagged: share(Decision::Flag),
             reviewed: share(Decision::Review),
         }
-    }
-
-    fn decide(&self, row: &Labelled) -> Decision {
-        self.policy.decide(row.probabilities.dehumanization)
     }
 
     fn group(&self, group: Group) -> GroupFigures {
@@ -318,7 +316,10 @@ impl Figures<'_> {
         let mut slices: BTreeMap<&str, Vec<(Decision, bool)>> = BTreeMap::new();
         for row in self.rows {
             if let Some(name) = field(&row.labels) {
-                slices.entry(name).or_default().push((self.decide(row), row.truth()));
+                slices
+                    .entry(name)
+                    .or_default()
+                    .push((self.policy.decide(&row.probabilities), row.truth()));
             }
         }
         let figures = |(name, rows): (&str, Vec<(Decision, bool)>)| SliceFigures {

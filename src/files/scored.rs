@@ -21,8 +21,8 @@ pub(crate) struct Scored {
 /// What became of a row.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
-    /// It was scored.
-    Scored(Scores, Verdict),
+    /// It was scored, and judged where there is a policy.
+    Scored(Scores, Option<Verdict>),
     /// It was not, for this reason.
     Failed(String),
 }
@@ -54,8 +54,11 @@ pub(super) fn columns(row: &Scored) -> Vec<String> {
             values.push(probability(scores.hate()));
             values.extend(Category::ALL.map(|category| probability(scores.category(category))));
             values.extend(Way::ALL.map(|way| probability(scores.way(way))));
-            values.push(verdict.decision.to_string());
-            values.push(verdict.because.iter().map(|c| c.name()).collect::<Vec<_>>().join(" "));
+            let because = |verdict: &Verdict| {
+                verdict.because.iter().map(|c| c.name()).collect::<Vec<_>>().join(" ")
+            };
+            values.push(verdict.as_ref().map(|v| v.decision.to_string()).unwrap_or_default());
+            values.push(verdict.as_ref().map(because).unwrap_or_default());
             values.push(scores.windows.len().to_string());
             values.push(String::new());
         }
@@ -74,8 +77,10 @@ impl Serialize for Outcome {
         match self {
             Self::Scored(scores, verdict) => {
                 scores.serialize_probabilities(&mut map)?;
-                map.serialize_entry("verdict", &verdict.decision)?;
-                map.serialize_entry("because", &verdict.because)?;
+                if let Some(verdict) = verdict {
+                    map.serialize_entry("verdict", &verdict.decision)?;
+                    map.serialize_entry("because", &verdict.because)?;
+                }
                 map.serialize_entry("windows", &scores.windows.len())?;
             }
             Self::Failed(reason) => map.serialize_entry("error", reason)?,
@@ -102,13 +107,11 @@ mod tests {
     fn columns_and_values_agree() {
         let mut probabilities = Probabilities { dehumanization: 0.75, ..Default::default() };
         probabilities.categories[Category::Caste] = 0.5;
-        let scores = Scores::from_windows(vec![WindowScores {
-            view: TextView::Raw,
-            bytes: 0..1,
-            probabilities,
-        }]);
+        let window = WindowScores { view: TextView::Raw, bytes: 0..1, probabilities };
+        let scores = Scores::from_windows(vec![window], &Default::default());
         let because = vec![Category::Caste, Category::Age];
-        let good = scored(Outcome::Scored(scores, Verdict { decision: Decision::Flag, because }));
+        let verdict = Verdict { decision: Decision::Flag, because };
+        let good = scored(Outcome::Scored(scores, Some(verdict)));
         let row: std::collections::HashMap<_, _> = COLUMNS.iter().zip(columns(&good)).collect();
         assert_eq!(row.len(), 2 + 10 + 5 + 4);
         assert_eq!(row[&"dignity.dehumanization".to_owned()], "0.75");

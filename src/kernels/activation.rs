@@ -26,6 +26,17 @@ pub(crate) struct Relu;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Silu;
 
+/// The hyperbolic tangent, within 1e-6.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tanh;
+
+impl Activation for Tanh {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
+        tanh(simd, x)
+    }
+}
+
 impl Activation for Gelu {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
@@ -152,16 +163,6 @@ mod tests {
         #[inline(always)]
         fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
             exp(simd, x)
-        }
-    }
-
-    #[derive(Clone, Copy)]
-    struct Tanh;
-
-    impl Activation for Tanh {
-        #[inline(always)]
-        fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
-            tanh(simd, x)
         }
     }
 

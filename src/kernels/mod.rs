@@ -10,7 +10,7 @@ mod matrix;
 mod norm;
 mod simd;
 
-pub(crate) use activation::{Activation, Gelu, GeluTanh, Relu, Silu};
+pub(crate) use activation::{Gelu, GeluTanh, Relu, Silu, Tanh};
 pub(crate) use attention::{Attend, AttentionScratch};
 pub(crate) use gemm::{
     Accumulate, Activate, Activations, Int8, Linear, Multiply, Panel, Prepare, Product, Single,

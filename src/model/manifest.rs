@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Calibration;
+use super::{Calibration, Labels, Pooling};
 use crate::{
     digest::Digest,
-    scores::Probabilities,
-    taxonomy::{Category, Way},
+    taxonomy::{Category, Role, Way},
 };
 
 /// The manifest format that this version of dignity reads.
@@ -25,29 +24,29 @@ pub(crate) struct Manifest {
     pub(crate) max_window_tokens: usize,
     /// How many tokens of content neighbouring windows share at least.
     pub(crate) window_overlap_tokens: usize,
-    /// In logit order.
-    labels: Vec<(Role, Calibration)>,
+    pub(crate) labels: Labels,
     files: BTreeMap<String, Digest>,
 }
 
-/// How the hidden states of a window's tokens become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Pooling {
-    /// Their mean over the tokens that are not padding.
-    Mean,
-    /// The first token's.
-    Cls,
-}
-
-/// What a logit is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// How `dignity.json` writes a [`Role`].
+#[derive(Clone, Copy, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
-pub(crate) enum Role {
+enum WrittenRole {
     Dehumanization,
     Hate,
     Category { category: Category },
     Way { way: Way },
+}
+
+impl From<WrittenRole> for Role {
+    fn from(role: WrittenRole) -> Self {
+        match role {
+            WrittenRole::Dehumanization => Self::Dehumanization,
+            WrittenRole::Hate => Self::Hate,
+            WrittenRole::Category { category } => Self::Category(category),
+            WrittenRole::Way { way } => Self::Way(way),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,7 +65,7 @@ struct File {
 #[derive(Deserialize)]
 struct Label {
     #[serde(flatten)]
-    role: Role,
+    role: WrittenRole,
     slope: f32,
     intercept: f32,
 }
@@ -78,62 +77,36 @@ impl Manifest {
         if file.format != FORMAT {
             return Err(ManifestError::Format { found: file.format });
         }
-        let mut wanted = vec![Role::Dehumanization, Role::Hate];
-        wanted.extend(Category::ALL.map(|category| Role::Category { category }));
-        wanted.extend(Way::ALL.map(|way| Role::Way { way }));
-        for role in wanted {
-            let count = file.labels.iter().filter(|label| label.role == role).count();
+        for role in Role::all() {
+            let count = file.labels.iter().filter(|label| Role::from(label.role) == role).count();
             if count != 1 {
-                return Err(ManifestError::Roles { role: format!("{role:?}"), count });
+                return Err(ManifestError::Roles { role, count });
             }
         }
         let calibrated = |(index, label): (usize, Label)| {
             let Label { role, slope, intercept } = label;
             if slope > 0.0 && slope.is_finite() && intercept.is_finite() {
-                Ok((role, Calibration { slope, intercept }))
+                Ok((role.into(), Calibration { slope, intercept }))
             } else {
                 Err(ManifestError::Calibration { index, slope, intercept })
             }
         };
+        let labels: Vec<_> =
+            file.labels.into_iter().enumerate().map(calibrated).collect::<Result<_, _>>()?;
         Ok(Self {
             name: file.name,
             version: file.version,
             pooling: file.pooling,
             max_window_tokens: file.max_window_tokens,
             window_overlap_tokens: file.window_overlap_tokens,
-            labels: file
-                .labels
-                .into_iter()
-                .enumerate()
-                .map(calibrated)
-                .collect::<Result<_, _>>()?,
+            labels: Labels::of_roles(labels.into_iter()),
             files: file.files,
         })
-    }
-
-    /// How many logits the model gives.
-    pub(crate) fn label_count(&self) -> usize {
-        self.labels.len()
     }
 
     /// The digest of a file beside the manifest, where it lists one.
     pub(crate) fn digest(&self, file: &str) -> Option<Digest> {
         self.files.get(file).copied()
-    }
-
-    /// The calibrated probabilities of one window's logits, which are in label order.
-    pub(crate) fn probabilities(&self, logits: &[f32]) -> Probabilities {
-        debug_assert_eq!(logits.len(), self.labels.len());
-        let mut probabilities = Probabilities::default();
-        for (&(role, calibration), &logit) in self.labels.iter().zip(logits) {
-            *match role {
-                Role::Dehumanization => &mut probabilities.dehumanization,
-                Role::Hate => &mut probabilities.hate,
-                Role::Category { category } => &mut probabilities.categories[category],
-                Role::Way { way } => &mut probabilities.ways[way],
-            } = calibration.probability(logit);
-        }
-        probabilities
     }
 }
 
@@ -154,7 +127,7 @@ pub enum ManifestError {
     #[error("labels has {count} entries for the role {role}; it needs exactly one")]
     Roles {
         /// The role.
-        role: String,
+        role: Role,
         /// How many logits hold it.
         count: usize,
     },
@@ -186,25 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn every_logit_reaches_its_own_score() {
-        let manifest = Manifest::from_json(TINY.as_bytes()).unwrap();
-        let nothing = vec![f32::NEG_INFINITY; manifest.label_count()];
-        for (index, &(role, _)) in manifest.labels.iter().enumerate() {
-            let mut logits = nothing.clone();
-            logits[index] = f32::INFINITY;
-            let p = manifest.probabilities(&logits);
-            let own = match role {
-                Role::Dehumanization => p.dehumanization,
-                Role::Hate => p.hate,
-                Role::Category { category } => p.categories[category],
-                Role::Way { way } => p.ways[way],
-            };
-            let sum = p.dehumanization
-                + p.hate
-                + p.categories.values().sum::<f32>()
-                + p.ways.values().sum::<f32>();
-            assert_eq!((own, sum), (1.0, 1.0), "{role:?}");
-        }
+    fn labels_keep_the_order_of_the_logits_and_their_calibration() {
+        let mut json: serde_json::Value = serde_json::from_str(TINY).unwrap();
+        json["labels"].as_array_mut().unwrap().swap(0, 1);
+        let labels = Manifest::from_json(json.to_string().as_bytes()).unwrap().labels;
+        let roles: Vec<_> = labels.iter().take(2).map(|label| label.role()).collect();
+        assert_eq!(roles, [Some(Role::Hate), Some(Role::Dehumanization)]);
+        let nothing = labels.probabilities(&vec![0.0; labels.len()]);
+        // The tiny model's first calibration, now the second, has intercept -0.6.
+        assert!((nothing.dehumanization - 0.354_343_7).abs() < 1e-6);
     }
 
     #[test]
@@ -216,12 +179,12 @@ mod tests {
         let missing = error(|json| {
             json["labels"].as_array_mut().unwrap().remove(0);
         });
-        assert!(missing.to_string().contains("0 entries for the role Dehumanization"));
+        assert!(missing.to_string().contains("0 entries for the role dehumanization"));
         let twice = error(|json| {
             let label = json["labels"][3].clone();
             json["labels"].as_array_mut().unwrap().push(label);
         });
-        assert!(twice.to_string().contains("2 entries for the role Category"));
+        assert!(twice.to_string().contains("2 entries for the role categories."));
         let flat = error(|json| json["labels"][2]["slope"] = 0.into());
         assert!(flat.to_string().contains("labels[2] is calibrated with slope 0"));
         let unknown = error(|json| json["labels"][2]["category"] = "height".into());

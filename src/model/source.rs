@@ -2,13 +2,16 @@
 
 use std::{
     borrow::Cow,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
-use super::ModelError;
+use super::{
+    ModelError,
+    checkpoint::{self, SAFETENSORS, WeightFile},
+};
 
-/// The files that make up a model, beside its policies.
+/// The files that make up a model of dignity's, beside its policies.
 pub const FILES: [&str; 4] = ["config.json", "dignity.json", "model.safetensors", "tokenizer.json"];
 
 /// The folder of a model's policies, each in a file `NAME.toml`.
@@ -62,27 +65,31 @@ impl ShippedModel {
 }
 
 #[cfg(feature = "shipped")]
-impl std::fmt::Debug for ShippedModel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ShippedModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ShippedModel").field(&self.name).finish()
     }
 }
 
 /// Where to load a model from.
 ///
-/// A string is the name of a model that ships, or else the path of a model directory.
+/// A string is the name of a model that ships, or else the path of a model directory: one of
+/// dignity's, which holds [`FILES`] and the folder `policies`, or a sequence classifier as Hugging
+/// Face transformers saves it, with `config.json`, `tokenizer.json`, and weights in
+/// `model.safetensors` (or several by `model.safetensors.index.json`, or `pytorch_model.bin`).
+/// `roles.toml` beside them gives its labels [`Roles`](crate::Roles).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ModelSource {
     /// A model that is part of the library.
     #[cfg(feature = "shipped")]
     Shipped(ShippedModel),
-    /// A directory that holds [`FILES`] and the folder `policies`.
+    /// A model directory.
     Directory(PathBuf),
 }
 
 impl ModelSource {
-    /// A directory that holds [`FILES`] and the folder `policies`.
+    /// A model directory.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         Self::Directory(path.into())
     }
@@ -97,19 +104,66 @@ impl ModelSource {
     }
 
     /// The content of one of the model's files.
-    pub(crate) fn read(&self, file: &'static str) -> Result<Cow<'static, [u8]>, ModelError> {
-        let (place, content) = match self {
+    pub(crate) fn read(&self, file: &str) -> Result<Cow<'static, [u8]>, ModelError> {
+        let content = match self {
             #[cfg(feature = "shipped")]
             Self::Shipped(model) => {
                 let found = model.files.iter().find(|(name, _)| *name == file);
-                let content = found.map(|(_, bytes)| Cow::Borrowed(*bytes));
-                (model.name.to_owned(), content.ok_or(io::ErrorKind::NotFound.into()))
+                found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or(io::ErrorKind::NotFound.into())
             }
-            Self::Directory(path) => {
-                (path.display().to_string(), fs::read(path.join(file)).map(Cow::Owned))
-            }
+            Self::Directory(path) => fs::read(path.join(file)).map(Cow::Owned),
         };
-        content.map_err(|source| ModelError::Read { file, place, source })
+        content.map_err(|source| ModelError::Read {
+            file: file.to_owned(),
+            place: self.to_string(),
+            source,
+        })
+    }
+
+    /// The content of one of the model's files, if it is there.
+    pub(super) fn read_if_there(
+        &self,
+        file: &str,
+    ) -> Result<Option<Cow<'static, [u8]>>, ModelError> {
+        match self.read(file) {
+            Ok(content) => Ok(Some(content)),
+            // A directory that is missing is no directory without this file.
+            Err(ModelError::Read { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && self.exists() =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The model's weights.
+    pub(super) fn weights(&self) -> Result<Vec<WeightFile>, ModelError> {
+        match self {
+            #[cfg(feature = "shipped")]
+            Self::Shipped(_) => Ok(vec![(SAFETENSORS.to_owned(), self.read(SAFETENSORS)?)]),
+            Self::Directory(path) => checkpoint::read(path),
+        }
+    }
+
+    fn exists(&self) -> bool {
+        match self {
+            #[cfg(feature = "shipped")]
+            Self::Shipped(_) => true,
+            Self::Directory(path) => path.is_dir(),
+        }
+    }
+
+    /// The last part of the path or the name.
+    pub(super) fn name(&self) -> String {
+        match self {
+            #[cfg(feature = "shipped")]
+            Self::Shipped(model) => model.name.to_owned(),
+            Self::Directory(path) => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+            }
+        }
     }
 
     /// The names and texts of the model's policies, in order of name.
@@ -125,9 +179,24 @@ impl ModelSource {
                     Some((name.strip_suffix(".toml")?.to_owned(), text))
                 })
                 .collect()),
-            Self::Directory(path) => read_policies(&path.join(POLICIES)).map_err(|source| {
-                ModelError::Read { file: POLICIES, place: path.display().to_string(), source }
-            }),
+            Self::Directory(path) => match read_policies(&path.join(POLICIES)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                policies => policies.map_err(|source| ModelError::Read {
+                    file: POLICIES.to_owned(),
+                    place: self.to_string(),
+                    source,
+                }),
+            },
+        }
+    }
+}
+
+impl fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "shipped")]
+            Self::Shipped(model) => f.write_str(model.name),
+            Self::Directory(path) => path.display().fmt(f),
         }
     }
 }

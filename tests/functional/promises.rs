@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
-use dignity::{Category, Classifier, Decision, Scores};
+use dignity::{Category, Classifier, Decision, Policy, Scores};
 use fastrand::Rng;
 
 use crate::suite::{Case, Kind, cases, january_2021, masked, obfuscated, planted};
@@ -13,6 +13,10 @@ const PAGE_WORDS: usize = 3_000;
 static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| Classifier::shipped().unwrap());
 /// The whole suite, scored once for all tests.
 static SCORED: LazyLock<Vec<Scored>> = LazyLock::new(|| scored(cases()));
+
+fn policy() -> &'static Policy {
+    CLASSIFIER.policy().unwrap()
+}
 
 /// A case and what the classifier says of it.
 struct Scored {
@@ -33,7 +37,7 @@ fn scored(cases: Vec<Case>) -> Vec<Scored> {
     let scores = CLASSIFIER.score(&texts).unwrap();
     assert_eq!(scores.len(), cases.len());
     let judge = |(case, scores): (Case, Scores)| {
-        let verdict = CLASSIFIER.policy().verdict(&scores);
+        let verdict = policy().verdict(&scores);
         let flagged = verdict.decision == Decision::Flag;
         Scored { case, scores, flagged, because: verdict.because }
     };
@@ -207,7 +211,7 @@ fn planted_and_missed() -> Vec<(bool, String)> {
         places.iter().zip(&planted).zip(CLASSIFIER.score(&texts).unwrap())
     {
         assert!(scores.windows.len() > 5, "the text is long");
-        let flagged = CLASSIFIER.policy().verdict(&scores).decision == Decision::Flag;
+        let flagged = policy().verdict(&scores).decision == Decision::Flag;
         let of = |at: usize| scores.windows[at].probabilities.dehumanization;
         let highest = (0..scores.windows.len()).max_by(|a, b| of(*a).total_cmp(&of(*b))).unwrap();
         let bytes = scores.windows[highest].bytes.clone();

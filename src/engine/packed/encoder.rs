@@ -8,9 +8,9 @@ use super::PackedEngine;
 use crate::{
     batch::PackedBatch,
     kernels::{
-        Accumulate, Activate, Activation, Activations, Attend, AttentionScratch, Gelu, GeluTanh,
-        LayerNorm, Linear, Multiply, Normalize, Panel, Prepare, Product, Relu, Silu, Simd, Single,
-        Store,
+        Accumulate, Activate, Activations, Attend, AttentionScratch, Gelu, GeluTanh, LayerNorm,
+        Linear, Multiply, Normalize, Panel, Prepare, Product, Relu, Silu, Simd, Single, Store,
+        Tanh,
     },
     model::{HiddenAct, Pooling},
 };
@@ -101,7 +101,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         scratch: &mut Scratch<S, P>,
     ) -> Vec<f32> {
         let tokens = batch.tokens();
-        let columns = self.embeddings.columns();
+        let columns = self.hidden_size;
         // Whole register tiles.
         let rows = tokens.div_ceil(threads.max(1)).next_multiple_of(S::TILE_ROWS).max(S::TILE_ROWS);
         let Scratch { key_value, next_key_value, parts } = scratch;
@@ -139,9 +139,14 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     /// A part's first hidden states.
     fn embed(&self, part: &mut Part<S, P>, batch: &PackedBatch) {
         let columns = self.embeddings.columns();
-        part.hidden.resize(part.tokens.len() * columns, 0.0);
+        // Embeddings that are projected are not hidden states yet.
+        let embedded = match &self.projection {
+            Some(_) => &mut part.intermediate,
+            None => &mut part.hidden,
+        };
+        embedded.resize(part.tokens.len() * columns, 0.0);
         part.sequences.clear();
-        let mut rows = part.hidden.chunks_exact_mut(columns);
+        let mut rows = embedded.chunks_exact_mut(columns);
         let mut start = 0;
         for ids in batch.windows() {
             let window = start..start + ids.len();
@@ -158,12 +163,24 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             let begins = own.start == window.start;
             part.sequences.push(Sequence { rows, begins, window });
         }
-        self.simd.run(Normalize { rows: &mut part.hidden, norm: &self.embeddings.norm });
+        self.simd.run(Normalize { rows: embedded, norm: &self.embeddings.norm });
+        if let Some(projection) = &self.projection {
+            let Part { intermediate, activations, hidden, panel, tokens, .. } = part;
+            hidden.resize(tokens.len() * self.hidden_size, 0.0);
+            self.simd.run(Prepare { rows: intermediate, columns, out: activations });
+            self.simd.run(Multiply {
+                activations,
+                linear: projection,
+                epilogue: Store,
+                out: hidden,
+                scratch: panel,
+            });
+        }
     }
 
     /// A part's keys and values, to `key_value`.
     fn project(&self, layer: &Layer<S, P>, part: &mut Part<S, P>, key_value: &mut [f32]) {
-        let columns = self.embeddings.columns();
+        let columns = self.hidden_size;
         part.prepare(self.simd, columns);
         self.simd.run(Multiply {
             activations: &part.activations,
@@ -176,7 +193,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
 
     /// Adds to a part's hidden states what they attend to.
     fn attend(&self, layer: &Layer<S, P>, part: &mut Part<S, P>, key_value: &[f32]) {
-        let columns = self.embeddings.columns();
+        let columns = self.hidden_size;
         let Part { hidden, query, context, activations, panel, attention, sequences, .. } = part;
         query.resize(hidden.len(), 0.0);
         context.resize(hidden.len(), 0.0);
@@ -212,15 +229,12 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
 
     /// The layer's second half, on each hidden state alone.
     fn feed_forward(&self, layer: &Layer<S, P>, part: &mut Part<S, P>) {
-        part.prepare(self.simd, self.embeddings.columns());
-        match layer.activation {
-            HiddenAct::Gelu => self.expand(layer, part, Gelu),
-            HiddenAct::GeluTanh => self.expand(layer, part, GeluTanh),
-            HiddenAct::Relu => self.expand(layer, part, Relu),
-            HiddenAct::Silu => self.expand(layer, part, Silu),
-        }
+        part.prepare(self.simd, self.hidden_size);
         let Part { hidden, intermediate, activations, panel, .. } = part;
         let columns = layer.intermediate.outputs();
+        intermediate.resize(hidden.len() / self.hidden_size * columns, 0.0);
+        let Layer { intermediate: linear, activation, .. } = layer;
+        multiply_activated(self.simd, activations, linear, *activation, intermediate, panel);
         self.simd.run(Prepare { rows: intermediate, columns, out: activations });
         self.simd.run(Multiply {
             activations,
@@ -232,21 +246,9 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         self.simd.run(Normalize { rows: hidden, norm: &layer.norm });
     }
 
-    fn expand(&self, layer: &Layer<S, P>, part: &mut Part<S, P>, activation: impl Activation) {
-        let rows = part.hidden.len() / self.embeddings.columns();
-        part.intermediate.resize(rows * layer.intermediate.outputs(), 0.0);
-        self.simd.run(Multiply {
-            activations: &part.activations,
-            linear: &layer.intermediate,
-            epilogue: Activate(activation),
-            out: &mut part.intermediate,
-            scratch: &mut part.panel,
-        });
-    }
-
-    /// Pools each window's last hidden states and multiplies them by the head.
+    /// Pools each window's last hidden states and puts them through the head.
     fn classify(&self, parts: &[Part<S, P>], windows: usize) -> Vec<f32> {
-        let columns = self.embeddings.columns();
+        let columns = self.hidden_size;
         let mut pooled: Vec<f32> = Vec::with_capacity(windows * columns);
         for part in parts {
             for Sequence { rows, begins, .. } in &part.sequences {
@@ -273,6 +275,11 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             }
         }
         let mut activations = Activations::<S, Single>::default();
+        let panel = &mut Vec::new();
+        if let Some((dense, activation)) = &self.transform {
+            self.simd.run(Prepare { rows: &pooled, columns, out: &mut activations });
+            multiply_activated(self.simd, &activations, dense, *activation, &mut pooled, panel);
+        }
         self.simd.run(Prepare { rows: &pooled, columns, out: &mut activations });
         let mut logits = vec![0.0; windows * self.head.outputs()];
         self.simd.run(Multiply {
@@ -280,7 +287,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             linear: &self.head,
             epilogue: Store,
             out: &mut logits,
-            scratch: &mut Vec::new(),
+            scratch: panel,
         });
         logits
     }
@@ -302,6 +309,35 @@ impl<S: Simd, P: Product<S>> Part<S, P> {
         }
         self.hidden.truncate(self.sequences.len() * columns);
         self.prepare(simd, columns);
+    }
+}
+
+/// Multiplies, and puts the results through an activation function.
+fn multiply_activated<S: Simd, P: Product<S>>(
+    simd: S,
+    activations: &Activations<S, P>,
+    linear: &Linear<S, P>,
+    activation: HiddenAct,
+    out: &mut [f32],
+    scratch: &mut Vec<Panel<P::Vector>>,
+) {
+    macro_rules! with {
+        ($activation:expr) => {
+            simd.run(Multiply {
+                activations,
+                linear,
+                epilogue: Activate($activation),
+                out,
+                scratch,
+            })
+        };
+    }
+    match activation {
+        HiddenAct::Gelu => with!(Gelu),
+        HiddenAct::GeluTanh => with!(GeluTanh),
+        HiddenAct::Relu => with!(Relu),
+        HiddenAct::Silu => with!(Silu),
+        HiddenAct::Tanh => with!(Tanh),
     }
 }
 

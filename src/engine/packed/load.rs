@@ -1,41 +1,63 @@
-//! A model's tensors to packed layers. Names and shapes are those of transformers' `BertModel`.
+//! A model's tensors to packed layers.
 
 use super::{PackedEngine, embeddings::Embeddings, encoder::Layer};
 use crate::{
     engine::{EngineError, Precision},
     kernels::{LayerNorm, Linear, Matrix, Product, Simd},
-    model::{BertConfig, Model, Weights, WeightsError},
+    model::{BertConfig, Dimension, Encoder, Model, Weights, WeightsError},
 };
 
 impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     /// Packs the model's weights; `precision` is what `P` computes in.
     pub(super) fn new(simd: S, model: &Model, precision: Precision) -> Result<Self, EngineError> {
-        let BertConfig { hidden_size: hidden, intermediate_size: intermediate, .. } = model.config;
-        let labels = model.manifest.label_count();
-        let tensors = Tensors { weights: model.weights()?, epsilon: model.config.layer_norm_eps };
+        let config = match &model.config.encoder {
+            Encoder::Bert(config) => config,
+            Encoder::Deberta(_) => return Err(EngineError::PackedFamily { family: "DeBERTa" }),
+            Encoder::ModernBert(_) => {
+                return Err(EngineError::PackedFamily { family: "ModernBERT" });
+            }
+        };
+        let hidden = Dimension("hidden_size", config.hidden_size);
+        let embedding = Dimension("embedding_size", config.embedding_size);
+        let intermediate = Dimension("intermediate_size", config.intermediate_size);
+        let tensors = Tensors { weights: model.weights()?, epsilon: config.layer_norm_eps };
         let layer = |index| -> Result<Layer<S, P>, WeightsError> {
-            let name = |part: &str| format!("encoder.layer.{index}.{part}");
-            let linear =
-                |part: &str, outputs, inputs| tensors.linear(simd, &[&name(part)], outputs, inputs);
-            let (key, value) = (name("attention.self.key"), name("attention.self.value"));
+            let names = config.layer(index);
             Ok(Layer {
-                heads: model.config.num_attention_heads,
-                query: linear("attention.self.query", hidden, hidden)?,
-                key_value: tensors.linear(simd, &[&key, &value], hidden, hidden)?,
-                attention_output: linear("attention.output.dense", hidden, hidden)?,
-                attention_norm: tensors.norm(&name("attention.output.LayerNorm"), hidden)?,
-                intermediate: linear("intermediate.dense", intermediate, hidden)?,
-                activation: model.config.hidden_act,
-                output: linear("output.dense", hidden, intermediate)?,
-                norm: tensors.norm(&name("output.LayerNorm"), hidden)?,
+                heads: config.num_attention_heads,
+                query: tensors.linear(simd, &[&names.query], hidden, hidden)?,
+                key_value: tensors.linear(simd, &[&names.key, &names.value], hidden, hidden)?,
+                attention_output: tensors.linear(
+                    simd,
+                    &[&names.attention_output],
+                    hidden,
+                    hidden,
+                )?,
+                attention_norm: tensors.norm(&names.attention_norm, hidden)?,
+                intermediate: tensors.linear(simd, &[&names.intermediate], intermediate, hidden)?,
+                activation: config.hidden_act,
+                output: tensors.linear(simd, &[&names.output], hidden, intermediate)?,
+                norm: tensors.norm(&names.norm, hidden)?,
             })
         };
+        let head = &model.config.head;
+        let projection = config.projection();
+        let transform = head.transform.as_ref().map(|transform| {
+            let dense = tensors.linear(simd, &[transform.dense], hidden, hidden)?;
+            Ok::<_, WeightsError>((dense, transform.activation))
+        });
+        let labels = Dimension("id2label", model.labels.len());
         Ok(Self {
             simd,
-            embeddings: tensors.embeddings(&model.config)?,
-            layers: (0..model.config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
-            head: tensors.linear(simd, &["classifier"], labels, hidden)?,
-            pooling: model.manifest.pooling,
+            embeddings: tensors.embeddings(config)?,
+            projection: projection
+                .map(|name| tensors.linear(simd, &[&name], hidden, embedding))
+                .transpose()?,
+            hidden_size: config.hidden_size,
+            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+            pooling: head.pooling,
+            transform: transform.transpose()?,
+            head: tensors.linear(simd, &[head.classifier], labels, hidden)?,
             precision,
             scratch: Default::default(),
         })
@@ -54,65 +76,48 @@ impl Tensors<'_> {
         &self,
         simd: S,
         names: &[&str],
-        outputs: usize,
-        inputs: usize,
+        outputs: Dimension,
+        inputs: Dimension,
     ) -> Result<Linear<S, P>, WeightsError> {
-        let mut bias = Vec::with_capacity(names.len() * outputs);
+        let mut bias = Vec::with_capacity(names.len() * outputs.1);
         let mut matrices = Vec::with_capacity(names.len());
         for name in names {
-            bias.extend(self.vector(&format!("{name}.bias"), outputs)?);
-            matrices.push(self.matrix(&format!("{name}.weight"), outputs, inputs)?);
+            bias.extend(self.weights.f32(&format!("{name}.bias"), &[outputs])?);
+            matrices.push(self.weights.matrix(&format!("{name}.weight"), outputs, inputs)?);
         }
-        Ok(Linear::new(simd, &Matrix::stacked(inputs, &matrices), &bias))
+        Ok(Linear::new(simd, &Matrix::stacked(inputs.1, &matrices), &bias))
     }
 
-    fn norm(&self, name: &str, columns: usize) -> Result<LayerNorm, WeightsError> {
+    fn norm(&self, name: &str, columns: Dimension) -> Result<LayerNorm, WeightsError> {
         Ok(LayerNorm {
-            gamma: self.vector(&format!("{name}.weight"), columns)?,
-            beta: self.vector(&format!("{name}.bias"), columns)?,
+            gamma: self.weights.f32(&format!("{name}.weight"), &[columns])?,
+            beta: self.weights.f32(&format!("{name}.bias"), &[columns])?,
             epsilon: self.epsilon as f32,
         })
     }
 
     fn embeddings(&self, config: &BertConfig) -> Result<Embeddings, WeightsError> {
+        let columns = Dimension("embedding_size", config.embedding_size);
         let table = |name, rows| {
-            self.matrix(&format!("embeddings.{name}_embeddings.weight"), rows, config.hidden_size)
+            let name = format!("{}.weight", config.embedding(name));
+            self.weights.matrix(&name, rows, columns)
         };
-        let mut positions = table("position", config.max_position_embeddings)?.to_f32();
-        let types = table("token_type", config.type_vocab_size)?.to_f32();
-        for position in positions.chunks_exact_mut(config.hidden_size) {
-            for (sum, first_type) in position.iter_mut().zip(&types) {
-                *sum += first_type;
+        let rows = Dimension("max_position_embeddings", config.max_position_embeddings);
+        let mut positions = table("position_embeddings", rows)?.to_f32();
+        positions.drain(..config.first_position * config.embedding_size);
+        if config.type_vocab_size > 0 {
+            let rows = Dimension("type_vocab_size", config.type_vocab_size);
+            let types = table("token_type_embeddings", rows)?.to_f32();
+            for position in positions.chunks_exact_mut(config.embedding_size) {
+                for (sum, first_type) in position.iter_mut().zip(&types) {
+                    *sum += first_type;
+                }
             }
         }
         Ok(Embeddings {
-            words: table("word", config.vocab_size)?.values,
+            words: table("word_embeddings", Dimension("vocab_size", config.vocab_size))?.values,
             positions,
-            norm: self.norm("embeddings.LayerNorm", config.hidden_size)?,
+            norm: self.norm(&config.embedding("LayerNorm"), columns)?,
         })
-    }
-
-    fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Matrix, WeightsError> {
-        let matrix = self.weights.matrix(name)?;
-        if (matrix.outputs, matrix.inputs) != (rows, columns) {
-            return Err(WeightsError::Shape {
-                name: name.to_owned(),
-                shape: vec![matrix.outputs, matrix.inputs],
-                wanted: format!("config.json wants [{rows}, {columns}]"),
-            });
-        }
-        Ok(matrix)
-    }
-
-    fn vector(&self, name: &str, columns: usize) -> Result<Vec<f32>, WeightsError> {
-        let tensor = self.weights.f32(name)?;
-        if tensor.shape != [columns] {
-            return Err(WeightsError::Shape {
-                name: name.to_owned(),
-                shape: tensor.shape,
-                wanted: format!("config.json wants [{columns}]"),
-            });
-        }
-        Ok(tensor.values)
     }
 }

@@ -17,20 +17,25 @@ use self::{
     embeddings::Embeddings,
     encoder::{Layer, Scratch},
 };
-use super::{Engine, EngineError, Logits, Precision};
+use super::{Engine, EngineError, Logits, Precision, check_tokens};
 use crate::{
     batch::PackedBatch,
     kernels::{ForSimd, InstructionSet, Int8, Linear, Product, Simd, Single},
-    model::{Model, Pooling},
+    model::{HiddenAct, Model, Pooling},
 };
 
-/// An encoder with packed weights, pooling over its last hidden states, and a linear head.
+/// An encoder of BERT's shape with packed weights, pooling over its last hidden states, and a head.
 pub(crate) struct PackedEngine<S: Simd, P: Product<S>> {
     simd: S,
     embeddings: Embeddings,
+    /// From the embeddings' size to the hidden size.
+    projection: Option<Linear<S, P>>,
+    hidden_size: usize,
     layers: Vec<Layer<S, P>>,
-    head: Linear<S, Single>,
     pooling: Pooling,
+    /// The head's dense layer.
+    transform: Option<(Linear<S, Single>, HiddenAct)>,
+    head: Linear<S, Single>,
     precision: Precision,
     /// Of batches that are done, for the next.
     scratch: Mutex<Vec<Scratch<S, P>>>,
@@ -38,11 +43,7 @@ pub(crate) struct PackedEngine<S: Simd, P: Product<S>> {
 
 impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
     fn forward(&self, batch: &PackedBatch, threads: usize) -> Result<Logits, EngineError> {
-        let vocabulary = self.embeddings.vocabulary();
-        let unknown = |&&id: &&u32| id as usize >= vocabulary;
-        if let Some(&id) = batch.windows().flatten().find(unknown) {
-            return Err(EngineError::Token { id, vocabulary });
-        }
+        check_tokens(batch, self.embeddings.vocabulary())?;
         let free = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = free().pop();
         let mut scratch = taken.unwrap_or_default();
@@ -56,7 +57,7 @@ impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
     }
 }
 
-/// Packs a model for this CPU. Where it cannot multiply in bf16, single precision takes its place.
+/// Packs a model for this CPU, in int8 or else in single precision.
 pub(crate) fn load(model: &Model, precision: Precision) -> Result<Box<dyn Engine>, EngineError> {
     load_for(InstructionSet::chosen()?, model, precision)
 }
@@ -77,7 +78,7 @@ pub(super) fn load_for(
                 Precision::Int8 => {
                     Box::new(PackedEngine::<S, Int8>::new(simd, model, Precision::Int8)?)
                 }
-                Precision::Bf16 | Precision::F32 => {
+                Precision::Bf16 | Precision::F16 | Precision::F32 => {
                     Box::new(PackedEngine::<S, Single>::new(simd, model, Precision::F32)?)
                 }
             })

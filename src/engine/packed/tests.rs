@@ -12,8 +12,8 @@ use crate::{
 
 fn tiny(pooling: Pooling) -> Model {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
-    let mut model = Model::load(&ModelSource::from(directory)).unwrap();
-    model.manifest.pooling = pooling;
+    let mut model = Model::load(&ModelSource::from(directory), None).unwrap();
+    model.config.head.pooling = pooling;
     model
 }
 

@@ -4,6 +4,8 @@ use std::{num::NonZeroUsize, thread};
 
 use rayon::ThreadPoolBuildError;
 
+#[cfg(feature = "hub")]
+use crate::model::HubOptions;
 use crate::{
     batch::{PackedBatch, Workers, plan},
     digest::Digest,
@@ -396,6 +398,8 @@ where
 #[derive(Clone, Debug, Default)]
 pub struct ClassifierBuilder {
     model: Option<ModelSource>,
+    #[cfg(feature = "hub")]
+    hub: Option<HubOptions>,
     device: Device,
     engine: Option<EngineKind>,
     precision: Option<Precision>,
@@ -404,10 +408,20 @@ pub struct ClassifierBuilder {
 }
 
 impl ClassifierBuilder {
-    /// The model: the name of one that ships, or a model directory. By default the first that ships.
+    /// The model: the name of one that ships, a model directory, or `hub:` and a
+    /// [`HubModel`](crate::HubModel), which is fetched. By default the first that ships.
     #[must_use]
     pub fn model(mut self, model: impl Into<ModelSource>) -> Self {
         self.model = Some(model.into());
+        self
+    }
+
+    /// Where the hub and its cache are, for a model of the hub; by default what the environment says
+    /// ([`HubOptions::from_env`]).
+    #[cfg(feature = "hub")]
+    #[must_use]
+    pub fn hub(mut self, options: HubOptions) -> Self {
+        self.hub = Some(options);
         self
     }
 
@@ -456,6 +470,8 @@ impl ClassifierBuilder {
     /// or threads cannot be started.
     pub fn build(self) -> Result<Classifier, Error> {
         let source = self.model.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
+        #[cfg(feature = "hub")]
+        let source = source.fetched(self.hub)?;
         let model = Model::load(&source)?;
         let engine_kind = self.engine.unwrap_or(EngineKind::for_device(self.device));
         let engine = engine_kind.load(&model, self.device, self.precision)?;

@@ -3,6 +3,7 @@
 
 mod calibration;
 mod config;
+mod hub;
 mod manifest;
 mod policies;
 mod source;
@@ -12,6 +13,9 @@ use std::borrow::Cow;
 
 pub(crate) use calibration::Calibration;
 pub(crate) use config::{BertConfig, HiddenAct};
+#[cfg(feature = "hub")]
+pub use hub::{DownloadProgress, HubOptions, HubSnapshot};
+pub use hub::{HubError, HubModel, ParseHubModelError};
 pub(crate) use manifest::{Manifest, Pooling};
 pub use policies::DEFAULT_POLICY;
 pub(crate) use policies::Policies;
@@ -172,6 +176,9 @@ pub enum ModelError {
     /// The windows' length and overlap do not go together.
     #[error("dignity.json: {0}")]
     WindowLimits(#[from] WindowLimitsError),
+    /// The model of the hub could not be had.
+    #[error(transparent)]
+    Hub(#[from] HubError),
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ModelError;
+#[cfg(feature = "hub")]
+use super::HubOptions;
+use super::{HubError, HubModel, ModelError, ParseHubModelError};
 
 /// The files that make up a model, beside its policies.
 pub const FILES: [&str; 4] = ["config.json", "dignity.json", "model.safetensors", "tokenizer.json"];
@@ -70,7 +72,8 @@ impl std::fmt::Debug for ShippedModel {
 
 /// Where to load a model from.
 ///
-/// A string is the name of a model that ships, or else the path of a model directory.
+/// A string is the name of a model that ships, or `hub:` and a [`HubModel`], or else the path of a model
+/// directory.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ModelSource {
@@ -79,6 +82,10 @@ pub enum ModelSource {
     Shipped(ShippedModel),
     /// A directory that holds [`FILES`] and the folder `policies`.
     Directory(PathBuf),
+    /// A model of the Hugging Face Hub, fetched when it is loaded; see [`HubModel`].
+    Hub(HubModel),
+    /// A string that begins with `hub:` and names no model; loading it is this error.
+    InvalidHub(ParseHubModelError),
 }
 
 impl ModelSource {
@@ -96,6 +103,15 @@ impl ModelSource {
         shipped
     }
 
+    /// The model as it lies on this machine: what is of the hub is fetched, with these options or else
+    /// those of the environment. The only place from which loading a model reaches the network.
+    #[cfg(feature = "hub")]
+    pub(crate) fn fetched(self, options: Option<HubOptions>) -> Result<Self, ModelError> {
+        let Self::Hub(model) = self else { return Ok(self) };
+        let options = options.map_or_else(HubOptions::from_env, Ok)?;
+        Ok(model.fetch(&options, &mut ())?.into())
+    }
+
     /// The content of one of the model's files.
     pub(crate) fn read(&self, file: &'static str) -> Result<Cow<'static, [u8]>, ModelError> {
         let (place, content) = match self {
@@ -108,6 +124,9 @@ impl ModelSource {
             Self::Directory(path) => {
                 (path.display().to_string(), fs::read(path.join(file)).map(Cow::Owned))
             }
+            // With support for the hub it was fetched before.
+            Self::Hub(model) => return Err(HubError::NoSupport { model: model.clone() }.into()),
+            Self::InvalidHub(error) => return Err(HubError::from(error.clone()).into()),
         };
         content.map_err(|source| ModelError::Read { file, place, source })
     }
@@ -128,6 +147,8 @@ impl ModelSource {
             Self::Directory(path) => read_policies(&path.join(POLICIES)).map_err(|source| {
                 ModelError::Read { file: POLICIES, place: path.display().to_string(), source }
             }),
+            // Found out when the first file was read.
+            Self::Hub(_) | Self::InvalidHub(_) => Ok(Vec::new()),
         }
     }
 }
@@ -152,7 +173,11 @@ impl From<&str> for ModelSource {
         if let Some(model) = ShippedModel::ALL.into_iter().find(|m| m.name == name_or_path) {
             return Self::Shipped(model);
         }
-        Self::directory(name_or_path)
+        match name_or_path.strip_prefix("hub:").map(str::parse) {
+            Some(Ok(model)) => Self::Hub(model),
+            Some(Err(error)) => Self::InvalidHub(error),
+            None => Self::directory(name_or_path),
+        }
     }
 }
 
@@ -171,5 +196,19 @@ impl From<&Path> for ModelSource {
 impl From<PathBuf> for ModelSource {
     fn from(path: PathBuf) -> Self {
         Self::directory(path)
+    }
+}
+
+#[cfg(all(test, not(feature = "hub")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_support_for_the_hub_its_models_are_refused_with_advice() {
+        let error = ModelSource::from("hub:owner/name").read("dignity.json").unwrap_err();
+        assert!(matches!(error, ModelError::Hub(HubError::NoSupport { .. })), "{error}");
+        assert!(error.to_string().contains("--features hub"), "{error}");
+        let error = ModelSource::from("hub:no name").read("dignity.json").unwrap_err();
+        assert!(error.to_string().contains("\"no name\" names no model"), "{error}");
     }
 }

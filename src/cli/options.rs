@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "hub")]
+use super::hub;
 use super::{CliError, report};
 use crate::{
     classifier::{Classifier, Error},
@@ -13,7 +15,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(super) struct ModelOption {
-    /// A model that ships, or a model directory [default: the first of `dignity models`]
+    /// A model that ships, a model directory, or hub:OWNER/NAME[@REVISION] [default: the first of `dignity models`]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 }
@@ -68,10 +70,10 @@ pub(super) struct RunOptions {
 impl RunOptions {
     /// The classifier and the policy, told on standard error unless `quiet`.
     pub(super) fn start(&self) -> Result<(Classifier, Policy), CliError> {
-        let classifier = self.classifier.build()?;
+        let (classifier, hub) = self.classifier.build(self.quiet)?;
         let policy = choose_policy(self.policy.policy.as_deref(), classifier.policies())?;
         if !self.quiet {
-            report_run(&classifier, &policy);
+            report_run(&classifier, hub.as_deref(), &policy);
             self.classifier.report_fallback(&classifier);
         }
         Ok((classifier, policy))
@@ -81,20 +83,35 @@ impl RunOptions {
 impl ModelOption {
     /// The model's files, without what computes.
     pub(super) fn load(&self) -> Result<Model, CliError> {
-        let named = self.model.as_deref().map(ModelSource::from);
+        let (named, _) = self.source(false)?;
         let source = named.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
         Ok(Model::load(&source)?)
+    }
+
+    /// The model that is named, fetched if it is of the hub; then also which it is exactly.
+    #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "nothing is fetched"))]
+    fn source(&self, quiet: bool) -> Result<(Option<ModelSource>, Option<String>), CliError> {
+        let source = self.model.as_deref().map(ModelSource::from);
+        #[cfg(feature = "hub")]
+        if let Some(ModelSource::Hub(model)) = &source {
+            let snapshot = hub::fetch(model, quiet)?;
+            let exactly = format!("hub:{snapshot}");
+            return Ok((Some(snapshot.into()), Some(exactly)));
+        }
+        Ok((source, None))
     }
 }
 
 impl ClassifierOptions {
-    fn build(&self) -> Result<Classifier, CliError> {
+    /// The classifier, and which model it has exactly if that is of the hub.
+    fn build(&self, quiet: bool) -> Result<(Classifier, Option<String>), CliError> {
+        let (source, hub) = self.model.source(quiet)?;
         let mut builder = Classifier::builder()
             .device(self.device)
             .threads(self.threads)
             .max_batch_tokens(self.max_batch_tokens);
-        if let Some(model) = &self.model.model {
-            builder = builder.model(model.as_str());
+        if let Some(source) = source {
+            builder = builder.model(source);
         }
         if let Some(engine) = self.engine {
             builder = builder.engine(engine);
@@ -102,7 +119,7 @@ impl ClassifierOptions {
         if let Some(precision) = self.precision {
             builder = builder.precision(precision);
         }
-        Ok(builder.build()?)
+        Ok((builder.build()?, hub))
     }
 
     /// Says where the precision that was asked for is not what computes.
@@ -144,13 +161,15 @@ pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
 }
 
 /// What a run was made with: the first line on standard error; and what does not fit.
-fn report_run(classifier: &Classifier, policy: &Policy) {
+fn report_run(classifier: &Classifier, hub: Option<&str>, policy: &Policy) {
     report(format_args!(
-        "dignity {}; model {} {} {}; engine {}; precision {}; device {}; policy {} {} {}",
+        "dignity {}; model {} {} {}{}{}; engine {}; precision {}; device {}; policy {} {} {}",
         env!("CARGO_PKG_VERSION"),
         classifier.model_name(),
         classifier.model_version(),
         classifier.model_digest(),
+        if hub.is_some() { " from " } else { "" },
+        hub.unwrap_or_default(),
         classifier.engine(),
         classifier.precision(),
         classifier.device(),

@@ -4,6 +4,8 @@ use std::{num::NonZeroUsize, sync::Arc, thread};
 
 use rayon::ThreadPoolBuildError;
 
+#[cfg(feature = "hub")]
+use crate::model::HubOptions;
 use crate::{
     batch::{PackedBatch, Worker, Workers, plan},
     digest::Digest,
@@ -453,6 +455,8 @@ where
 pub struct ClassifierBuilder {
     model: Option<ModelSource>,
     roles: Option<Roles>,
+    #[cfg(feature = "hub")]
+    hub: Option<HubOptions>,
     device: Device,
     engine: Option<EngineKind>,
     precision: Option<Precision>,
@@ -461,7 +465,8 @@ pub struct ClassifierBuilder {
 }
 
 impl ClassifierBuilder {
-    /// The model: the name of one that ships, or a [model directory](ModelSource). By default the first that ships.
+    /// The model: the name of one that ships, a [model directory](ModelSource), or `hub:` and a
+    /// [`HubModel`](crate::HubModel), which is fetched. By default the first that ships.
     #[must_use]
     pub fn model(mut self, model: impl Into<ModelSource>) -> Self {
         self.model = Some(model.into());
@@ -472,6 +477,15 @@ impl ClassifierBuilder {
     #[must_use]
     pub fn roles(mut self, roles: Roles) -> Self {
         self.roles = Some(roles);
+        self
+    }
+
+    /// Where the hub and its cache are, for a model of the hub; by default what the environment says
+    /// ([`HubOptions::from_env`]).
+    #[cfg(feature = "hub")]
+    #[must_use]
+    pub fn hub(mut self, options: HubOptions) -> Self {
+        self.hub = Some(options);
         self
     }
 
@@ -520,6 +534,8 @@ impl ClassifierBuilder {
     /// or threads cannot be started.
     pub fn build(self) -> Result<Classifier, Error> {
         let source = self.model.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
+        #[cfg(feature = "hub")]
+        let source = source.fetched(self.hub)?;
         let model = Model::load(&source, self.roles.as_ref())?;
         let device = self.device.resolve();
         let best = || EngineKind::best(&model.config.encoder, device);
@@ -596,4 +612,62 @@ pub enum Error {
     /// The threads could not be started.
     #[error("the worker threads could not be started: {0}")]
     Threads(#[from] ThreadPoolBuildError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
+
+    fn tiny() -> Classifier {
+        Classifier::builder().model(TINY).threads(2).build().unwrap()
+    }
+
+    /// As where two GPUs compute, with the CPU in their place.
+    fn fed() -> Classifier {
+        let mut classifier = tiny();
+        classifier.engines.extend(tiny().engines);
+        let feeders = NonZeroUsize::new(FEEDERS * 2).unwrap();
+        classifier.feeding = Some(Workers::apart(feeders).unwrap());
+        classifier
+    }
+
+    #[test]
+    fn texts_that_are_taken_in_ahead_keep_their_place() {
+        let texts: Vec<_> = (0..20_000).map(|n| format!("bread {} and rain", n % 700)).collect();
+        let scores = |classifier: &Classifier, texts: &[String]| {
+            let scored = classifier.stream(texts).map(|scored| scored.unwrap());
+            scored.map(|(text, scores)| (text.clone(), scores.dehumanization())).collect::<Vec<_>>()
+        };
+        assert!(texts.len() > 2 * GPU_STREAM_FACTOR * STREAM_TEXTS);
+        for count in [0, 1, texts.len()] {
+            assert_eq!(scores(&fed(), &texts[..count]), scores(&tiny(), &texts[..count]));
+        }
+    }
+
+    #[test]
+    fn an_error_ends_a_stream_that_takes_in_ahead() {
+        let mut classifier = fed();
+        let model = Model::load(&TINY.into(), None).unwrap();
+        let fails: Box<dyn Engine> = Box::new(Fails(model.labels.len()));
+        classifier.engines = vec![fails];
+        let texts = vec!["bread"; 2 * GPU_STREAM_FACTOR * STREAM_TEXTS];
+        let mut stream = classifier.stream(texts);
+        assert!(matches!(stream.next(), Some(Err(Error::Engine(_)))));
+        assert!(stream.next().is_none());
+    }
+
+    /// An engine whose logits are none.
+    struct Fails(usize);
+
+    impl Engine for Fails {
+        fn forward(&self, _: &PackedBatch, _: usize) -> Result<crate::engine::Logits, EngineError> {
+            Err(EngineError::NotFinite { label: self.0 })
+        }
+
+        fn precision(&self) -> Precision {
+            Precision::F32
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Scores text for dehumanizing language against people on account of religion, caste, age,
 //! disability, serious disease, national origin, race, ethnicity, gender or sexual orientation.
 //!
-//! A transformer classifier runs on your own machine; nothing leaves it.
+//! A transformer classifier runs on your own machine; no text leaves it.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,6 +26,8 @@
 //!
 //! - `shipped` (default): the model that ships, as part of the library.
 //! - `cli` (default): what the `dignity` command needs.
+//! - `hub`: models of the Hugging Face Hub, named `hub:owner/name`; see [`HubModel`]. Nothing else opens
+//!   a network connection, and this only where such a model is named.
 //! - `cuda`, `metal`: GPUs through candle.
 
 mod batch;
@@ -50,6 +52,8 @@ mod text;
 pub use kernels::{instruction_set, multiplication_limits};
 #[cfg(feature = "shipped")]
 pub use model::ShippedModel;
+#[cfg(feature = "hub")]
+pub use model::{DownloadProgress, HubOptions, HubSnapshot};
 pub use {
     classifier::{Classifier, ClassifierBuilder, Error, Stream, Tokenized},
     digest::{Digest, ParseDigestError},
@@ -60,8 +64,9 @@ pub use {
     explain::{ExplainOptions, Explanation, WordAttribution},
     kernels::InstructionSetError,
     model::{
-        ConfigError, DEFAULT_POLICY, FILES as MODEL_FILES, Label, Labels, ManifestError,
-        ModelError, ModelSource, OutputActivation, Roles, RolesError, WeightsError,
+        ConfigError, DEFAULT_POLICY, FILES as MODEL_FILES, HubError, HubModel, Label, Labels,
+        ManifestError, ModelError, ModelSource, OutputActivation, ParseHubModelError, Roles,
+        RolesError, WeightIndexError, WeightsError,
     },
     policy::{Decision, Level, Policy, PolicyData, PolicyError, Tuning, Verdict},
     scores::{Probabilities, Scores, TextView, Unscored, WindowScores},

@@ -512,3 +512,57 @@ fn what_ships_is_listed_and_is_what_runs() {
     }
     assert_eq!(verdict(6), None);
 }
+
+/// The tiny classifier of another maker, with three labels.
+const FOREIGN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/families/bert");
+
+#[test]
+fn a_model_of_another_maker_scores_by_its_labels_and_decides_by_their_roles() {
+    let policy = "format = 1\nname = 'mine'\nversion = '1'\nmodel = 'bert'\n\
+                  [flag]\nhate = 0.0\n[review]\nhate = 0.0\n[because]\ndefault = 0.5\n";
+    let files = Files::new(&[
+        ("posts.jsonl", b"{\"text\": \"bread and rain\"}\n{\"text\": \"\"}\n"),
+        ("roles.toml", b"[roles]\nidentity_hate = 'hate'\n"),
+        ("mine.toml", policy.as_bytes()),
+    ]);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("dignity").unwrap();
+        command.current_dir(files.0.path()).args(arguments);
+        command.args(["--model", FOREIGN]).output().unwrap()
+    };
+    let scored = run(&["score", "posts.jsonl"]);
+    assert!(scored.status.success(), "{}", errors(&scored));
+    let rows = json_lines(&scored.stdout);
+    let row = rows[0]["dignity"].as_object().unwrap();
+    assert!(row.keys().eq(["labels", "windows"]), "{row:?}");
+    let labels = row["labels"].as_object().unwrap();
+    assert!(labels.keys().eq(["identity_hate", "insult", "neutral"]), "{labels:?}");
+    assert!(rows[1]["dignity"]["error"].is_string());
+    let told = errors(&scored);
+    assert!(told.contains("no policy") && told.contains("labels by sigmoid"), "{told}");
+    assert!(told.contains("1 scored, 1 bad"), "{told}");
+
+    let decided = run(&["score", "posts.jsonl", "--roles", "roles.toml", "--policy", "mine.toml"]);
+    let row = &json_lines(&decided.stdout)[0]["dignity"];
+    assert_eq!(row["hate"], row["labels"]["identity_hate"]);
+    assert_eq!(row["verdict"], "flag");
+    assert!(errors(&decided).contains("identity_hate (hate)"));
+
+    let table = run(&["score", "--text", "bread", "--roles", "roles.toml"]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    let names: Vec<_> = table.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["hate", "neutral", "identity_hate", "insult"]);
+
+    for (arguments, fault) in [
+        (&["score", "posts.jsonl", "--policy", "mine.toml"][..], "decides by hate"),
+        (&["score", "posts.jsonl", "--policy", "balanced"], "no policy is called \"balanced\""),
+        (&["explain", "--text", "bread"], "no label for dehumanization"),
+        (&["evaluate", "posts.jsonl"], "no label for dehumanization"),
+        (&["score", "posts.jsonl", "--roles", "none.toml"], "none.toml"),
+        (&["score", "posts.jsonl", "--engine", "candle", "--device", "cuda:7"], "cuda:7"),
+    ] {
+        let failed = run(arguments);
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}");
+        assert!(errors(&failed).contains(fault), "{arguments:?}: {}", errors(&failed));
+    }
+}

@@ -6,6 +6,8 @@
 
 mod evaluate;
 mod explain;
+#[cfg(feature = "hub")]
+mod hub;
 mod labelled;
 mod models;
 mod options;

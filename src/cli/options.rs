@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "hub")]
+use super::hub;
 use super::{CliError, report};
 use crate::{
     classifier::{Classifier, Error},
@@ -14,8 +16,8 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(super) struct ModelOption {
-    /// A model that ships, or the directory of a sequence classifier [default: the first of
-    /// `dignity models`]
+    /// A model that ships, the directory of a sequence classifier, or hub:OWNER/NAME[@REVISION]
+    /// [default: the first of `dignity models`]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
@@ -30,15 +32,16 @@ struct ClassifierOptions {
     #[command(flatten)]
     model: ModelOption,
 
-    /// What computes: cpu, cuda, cuda:N or metal
+    /// What computes: auto, cpu, cuda (every GPU), cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: Device,
 
-    /// What computes there: packed or candle [default: packed on a CPU, else candle]
+    /// What computes there: packed or candle [default: packed on a CPU where it knows the model's
+    /// family, else candle]
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineKind>,
 
-    /// The number format of products: int8, bf16 or f32 [default: the fastest there is]
+    /// The number format of products: int8, bf16, f16 or f32 [default: the fastest there is]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<Precision>,
 
@@ -76,7 +79,7 @@ impl RunOptions {
     /// The classifier and the policy, told on standard error unless `quiet`. A model of another
     /// maker may come without policies: then none decides unless one is named.
     pub(super) fn start(&self) -> Result<(Classifier, Option<Policy>), CliError> {
-        let classifier = self.classifier.build()?;
+        let (classifier, hub) = self.classifier.build(self.quiet)?;
         let wanted = self.policy.policy.as_deref();
         let policy = match (wanted, classifier.policy()) {
             (None, None) => None,
@@ -86,7 +89,7 @@ impl RunOptions {
             policy.check_labels(classifier.labels()).map_err(CliError::Decide)?;
         }
         if !self.quiet {
-            report_run(&classifier, policy.as_ref());
+            report_run(&classifier, hub.as_deref(), policy.as_ref());
             self.classifier.report_fallback(&classifier);
         }
         Ok((classifier, policy))
@@ -114,29 +117,42 @@ pub(super) fn require_dehumanization(classifier: &Classifier) -> Result<(), CliE
 impl ModelOption {
     /// The model's files, without what computes.
     pub(super) fn load(&self) -> Result<Model, CliError> {
-        let named = self.model.as_deref().map(ModelSource::from);
+        let (named, _) = self.source(false)?;
         let source = named.or_else(ModelSource::default_shipped).ok_or(Error::NoModel)?;
         Ok(Model::load(&source, self.roles()?.as_ref())?)
     }
-}
 
-impl ModelOption {
     fn roles(&self) -> Result<Option<Roles>, CliError> {
         let read = |path: &PathBuf| {
             Roles::from_file(path).map_err(|source| CliError::Roles { path: path.clone(), source })
         };
         self.roles.as_ref().map(read).transpose()
     }
+
+    /// The model that is named, fetched if it is of the hub; then also which it is exactly.
+    #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "nothing is fetched"))]
+    fn source(&self, quiet: bool) -> Result<(Option<ModelSource>, Option<String>), CliError> {
+        let source = self.model.as_deref().map(ModelSource::from);
+        #[cfg(feature = "hub")]
+        if let Some(ModelSource::Hub(model)) = &source {
+            let snapshot = hub::fetch(model, quiet)?;
+            let exactly = format!("hub:{snapshot}");
+            return Ok((Some(snapshot.into()), Some(exactly)));
+        }
+        Ok((source, None))
+    }
 }
 
 impl ClassifierOptions {
-    fn build(&self) -> Result<Classifier, CliError> {
+    /// The classifier, and which model it has exactly if that is of the hub.
+    fn build(&self, quiet: bool) -> Result<(Classifier, Option<String>), CliError> {
+        let (source, hub) = self.model.source(quiet)?;
         let mut builder = Classifier::builder()
             .device(self.device)
             .threads(self.threads)
             .max_batch_tokens(self.max_batch_tokens);
-        if let Some(model) = &self.model.model {
-            builder = builder.model(model.as_str());
+        if let Some(source) = source {
+            builder = builder.model(source);
         }
         if let Some(roles) = self.model.roles()? {
             builder = builder.roles(roles);
@@ -147,7 +163,7 @@ impl ClassifierOptions {
         if let Some(precision) = self.precision {
             builder = builder.precision(precision);
         }
-        Ok(builder.build()?)
+        Ok((builder.build()?, hub))
     }
 
     /// Says where the precision that was asked for is not what computes.
@@ -189,11 +205,12 @@ pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
 }
 
 /// What a run was made with: the first line on standard error; and what does not fit.
-fn report_run(classifier: &Classifier, policy: Option<&Policy>) {
+fn report_run(classifier: &Classifier, hub: Option<&str>, policy: Option<&Policy>) {
     let version = match classifier.model_version() {
         "" => String::new(),
         version => format!(" {version}"),
     };
+    let from = hub.map(|hub| format!(" from {hub}")).unwrap_or_default();
     let decided = match policy {
         Some(policy) => {
             format!("policy {} {} {}", policy.name(), policy.version(), policy.digest())
@@ -201,7 +218,7 @@ fn report_run(classifier: &Classifier, policy: Option<&Policy>) {
         None => "no policy".to_owned(),
     };
     report(format_args!(
-        "dignity {}; model {}{version} {}; engine {}; precision {}; device {}; {decided}",
+        "dignity {}; model {}{version} {}{from}; engine {}; precision {}; device {}; {decided}",
         env!("CARGO_PKG_VERSION"),
         classifier.model_name(),
         classifier.model_digest(),

@@ -14,9 +14,12 @@ use serde::Deserialize;
 
 use super::ModelError;
 
+/// The weights in one file.
 pub(super) const SAFETENSORS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-const PICKLE: &str = "pytorch_model.bin";
+/// Which files the weights are spread over.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// The weights as old models have them.
+pub(super) const PICKLE: &str = "pytorch_model.bin";
 
 /// A file of weights, by name.
 pub(super) type WeightFile = (String, Cow<'static, [u8]>);
@@ -57,20 +60,42 @@ pub(super) fn read(directory: &Path) -> Result<Vec<WeightFile>, ModelError> {
 }
 
 /// The files that an index names, all beside it.
-fn shards(index: &[u8]) -> Result<BTreeSet<String>, ModelError> {
-    let index: Index = serde_json::from_slice(index)
-        .map_err(|error| ModelError::WeightIndex(error.to_string()))?;
+pub(super) fn shards(index: &[u8]) -> Result<BTreeSet<String>, WeightIndexError> {
+    let index: Index = serde_json::from_slice(index)?;
     let names: BTreeSet<_> = index.weight_map.into_values().collect();
-    // A name that is a path could be of any file of the machine.
-    if let Some(path) =
-        names.iter().find(|name| name.contains(['/', '\\']) || !name.ends_with(".safetensors"))
-    {
-        return Err(ModelError::WeightIndex(format!("{path:?} is no safetensors file beside it")));
-    }
     if names.is_empty() {
-        return Err(ModelError::WeightIndex("it names no file".to_owned()));
+        return Err(WeightIndexError::Empty);
     }
-    Ok(names)
+    // A name that is a path could be of any file of the machine.
+    match names.iter().find(|name| !is_file_name(name)) {
+        Some(name) => Err(WeightIndexError::Name { name: name.clone() }),
+        None => Ok(names),
+    }
+}
+
+/// Whether a name stays in the folder that it is joined to, on every system.
+pub(super) fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ':'))
+}
+
+/// Why `model.safetensors.index.json` does not tell where the weights are.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightIndexError {
+    /// Not JSON of the expected form.
+    #[error("{INDEX}: not of the expected form: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It names no file.
+    #[error("{INDEX}: it names no file")]
+    Empty,
+    /// A name is a path, which could lead elsewhere.
+    #[error("{INDEX}: it names {name:?}, which is not a plain file name")]
+    Name {
+        /// The name.
+        name: String,
+    },
 }
 
 /// A `pytorch_model.bin` as safetensors. Candle takes tensors out of the pickle and runs nothing of
@@ -115,9 +140,9 @@ mod tests {
         let two = names(["2.safetensors", "1.safetensors"]).unwrap();
         assert!(two.iter().eq(["1.safetensors", "2.safetensors"]));
         assert_eq!(names(["1.safetensors", "1.safetensors"]).unwrap().len(), 1);
-        for bad in ["../1.safetensors", "/etc/1.safetensors", "a\\1.safetensors", "passwd"] {
-            let error = names(["1.safetensors", bad]).unwrap_err().to_string();
-            assert!(error.contains("no safetensors file beside it"), "{error}");
+        for bad in ["", ".", "..", "../x", "/x", "a/b", "a\\b", "C:x", "a\nb", "a\0"] {
+            let error = names(["1.safetensors", bad]).unwrap_err();
+            assert!(matches!(&error, WeightIndexError::Name { name } if name == bad), "{error}");
         }
         assert!(shards(b"{}").is_err() && shards(br#"{"weight_map": {}}"#).is_err());
     }

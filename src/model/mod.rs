@@ -4,6 +4,7 @@
 mod calibration;
 mod checkpoint;
 mod config;
+mod hub;
 mod labels;
 mod manifest;
 mod policies;
@@ -16,10 +17,14 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 pub(crate) use calibration::Calibration;
+pub use checkpoint::WeightIndexError;
 pub(crate) use config::{
     BertConfig, Config, DebertaConfig, Encoder, Head as HeadConfig, HiddenAct, LayerAttention,
     ModernBertConfig, Pooling, RelativePositions,
 };
+#[cfg(feature = "hub")]
+pub use hub::{DownloadProgress, HubOptions, HubSnapshot};
+pub use hub::{HubError, HubModel, ParseHubModelError};
 pub use labels::{Label, Labels, OutputActivation};
 use manifest::Manifest;
 pub use policies::DEFAULT_POLICY;
@@ -240,8 +245,8 @@ pub enum ModelError {
         name: String,
     },
     /// `model.safetensors.index.json` is at fault.
-    #[error("model.safetensors.index.json: {0}")]
-    WeightIndex(String),
+    #[error(transparent)]
+    WeightIndex(#[from] WeightIndexError),
     /// `pytorch_model.bin` is of a form that candle does not read without running it.
     #[error(
         "pytorch_model.bin could not be read: {0}; save the model as model.safetensors \
@@ -285,6 +290,9 @@ pub enum ModelError {
     /// The windows' length and overlap do not go together.
     #[error("the model's windows: {0}")]
     WindowLimits(#[from] WindowLimitsError),
+    /// The model of the hub could not be had.
+    #[error(transparent)]
+    Hub(#[from] HubError),
 }
 
 #[cfg(test)]

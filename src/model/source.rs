@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(feature = "hub")]
+use super::HubOptions;
 use super::{
-    ModelError,
+    HubError, HubModel, ModelError, ParseHubModelError,
     checkpoint::{self, SAFETENSORS, WeightFile},
 };
 
@@ -73,8 +75,8 @@ impl fmt::Debug for ShippedModel {
 
 /// Where to load a model from.
 ///
-/// A string is the name of a model that ships, or else the path of a model directory: one of
-/// dignity's, which holds [`FILES`] and the folder `policies`, or a sequence classifier as Hugging
+/// A string is the name of a model that ships, or `hub:` and a [`HubModel`], or else the path of a
+/// model directory: one of dignity's, which holds [`FILES`] and the folder `policies`, or a sequence classifier as Hugging
 /// Face transformers saves it, with `config.json`, `tokenizer.json`, and weights in
 /// `model.safetensors` (or several by `model.safetensors.index.json`, or `pytorch_model.bin`).
 /// `roles.toml` beside them gives its labels [`Roles`](crate::Roles).
@@ -86,6 +88,10 @@ pub enum ModelSource {
     Shipped(ShippedModel),
     /// A model directory.
     Directory(PathBuf),
+    /// A model of the Hugging Face Hub, fetched when it is loaded; see [`HubModel`].
+    Hub(HubModel),
+    /// A string that begins with `hub:` and names no model; loading it is this error.
+    InvalidHub(ParseHubModelError),
 }
 
 impl ModelSource {
@@ -103,6 +109,15 @@ impl ModelSource {
         shipped
     }
 
+    /// The model as it lies on this machine: what is of the hub is fetched, with these options or else
+    /// those of the environment. The only place from which loading a model reaches the network.
+    #[cfg(feature = "hub")]
+    pub(crate) fn fetched(self, options: Option<HubOptions>) -> Result<Self, ModelError> {
+        let Self::Hub(model) = self else { return Ok(self) };
+        let options = options.map_or_else(HubOptions::from_env, Ok)?;
+        Ok(model.fetch(&options, &mut ())?.into())
+    }
+
     /// The content of one of the model's files.
     pub(crate) fn read(&self, file: &str) -> Result<Cow<'static, [u8]>, ModelError> {
         let content = match self {
@@ -112,6 +127,9 @@ impl ModelSource {
                 found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or(io::ErrorKind::NotFound.into())
             }
             Self::Directory(path) => fs::read(path.join(file)).map(Cow::Owned),
+            // With support for the hub it was fetched before.
+            Self::Hub(model) => return Err(HubError::NoSupport { model: model.clone() }.into()),
+            Self::InvalidHub(error) => return Err(HubError::from(error.clone()).into()),
         };
         content.map_err(|source| ModelError::Read {
             file: file.to_owned(),
@@ -140,29 +158,27 @@ impl ModelSource {
     /// The model's weights.
     pub(super) fn weights(&self) -> Result<Vec<WeightFile>, ModelError> {
         match self {
-            #[cfg(feature = "shipped")]
-            Self::Shipped(_) => Ok(vec![(SAFETENSORS.to_owned(), self.read(SAFETENSORS)?)]),
             Self::Directory(path) => checkpoint::read(path),
+            _ => Ok(vec![(SAFETENSORS.to_owned(), self.read(SAFETENSORS)?)]),
         }
     }
 
     fn exists(&self) -> bool {
         match self {
-            #[cfg(feature = "shipped")]
-            Self::Shipped(_) => true,
             Self::Directory(path) => path.is_dir(),
+            _ => true,
         }
     }
 
-    /// The last part of the path or the name.
+    /// The last part of the path or the name; of a snapshot in the hub's cache, its repository's.
     pub(super) fn name(&self) -> String {
-        match self {
-            #[cfg(feature = "shipped")]
-            Self::Shipped(model) => model.name.to_owned(),
-            Self::Directory(path) => {
-                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-            }
+        let Self::Directory(path) = self else { return self.to_string() };
+        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let repository = path.ancestors().nth(2).and_then(Path::file_name);
+        let repository = repository.and_then(|name| name.to_str()?.strip_prefix("models--"));
+        match repository.and_then(|name| name.rsplit("--").next()) {
+            Some(name) => name.to_owned(),
+            None => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         }
     }
 
@@ -187,6 +203,8 @@ impl ModelSource {
                     source,
                 }),
             },
+            // Found out when the first file was read.
+            Self::Hub(_) | Self::InvalidHub(_) => Ok(Vec::new()),
         }
     }
 }
@@ -197,6 +215,8 @@ impl fmt::Display for ModelSource {
             #[cfg(feature = "shipped")]
             Self::Shipped(model) => f.write_str(model.name),
             Self::Directory(path) => path.display().fmt(f),
+            Self::Hub(model) => write!(f, "hub:{model}"),
+            Self::InvalidHub(error) => error.fmt(f),
         }
     }
 }
@@ -221,7 +241,11 @@ impl From<&str> for ModelSource {
         if let Some(model) = ShippedModel::ALL.into_iter().find(|m| m.name == name_or_path) {
             return Self::Shipped(model);
         }
-        Self::directory(name_or_path)
+        match name_or_path.strip_prefix("hub:").map(str::parse) {
+            Some(Ok(model)) => Self::Hub(model),
+            Some(Err(error)) => Self::InvalidHub(error),
+            None => Self::directory(name_or_path),
+        }
     }
 }
 
@@ -240,5 +264,19 @@ impl From<&Path> for ModelSource {
 impl From<PathBuf> for ModelSource {
     fn from(path: PathBuf) -> Self {
         Self::directory(path)
+    }
+}
+
+#[cfg(all(test, not(feature = "hub")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_support_for_the_hub_its_models_are_refused_with_advice() {
+        let error = ModelSource::from("hub:owner/name").read("dignity.json").unwrap_err();
+        assert!(matches!(error, ModelError::Hub(HubError::NoSupport { .. })), "{error}");
+        assert!(error.to_string().contains("--features hub"), "{error}");
+        let error = ModelSource::from("hub:no name").read("dignity.json").unwrap_err();
+        assert!(error.to_string().contains("\"no name\" names no model"), "{error}");
     }
 }

@@ -10,12 +10,8 @@ use crate::{
 impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     /// Packs the model's weights; `precision` is what `P` computes in.
     pub(super) fn new(simd: S, model: &Model, precision: Precision) -> Result<Self, EngineError> {
-        let config = match &model.config.encoder {
-            Encoder::Bert(config) => config,
-            Encoder::Deberta(_) => return Err(EngineError::PackedFamily { family: "DeBERTa" }),
-            Encoder::ModernBert(_) => {
-                return Err(EngineError::PackedFamily { family: "ModernBERT" });
-            }
+        let Encoder::Bert(config) = &model.config.encoder else {
+            return Err(EngineError::PackedFamily { family: model.config.encoder.family() });
         };
         let hidden = Dimension("hidden_size", config.hidden_size);
         let embedding = Dimension("embedding_size", config.embedding_size);

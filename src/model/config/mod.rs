@@ -125,7 +125,7 @@ impl Config {
     pub(crate) fn with_linear_head(json: &[u8], pooling: Pooling) -> Result<Self, ConfigError> {
         let Self { encoder, labels, problem_type, pad_token_id, .. } = Self::from_json(json)?;
         let Encoder::Bert(encoder) = encoder else {
-            return Err(ConfigError::unsupported("model_type", "no BERT"));
+            return Err(ConfigError::unsupported("model_type", encoder.family()));
         };
         let encoder = Encoder::Bert(encoder.without_prefix());
         let head = Head { pooling, transform: None, classifier: "classifier" };
@@ -186,6 +186,15 @@ fn labels(
 }
 
 impl Encoder {
+    /// The name of its shape.
+    pub(crate) fn family(&self) -> &'static str {
+        match self {
+            Self::Bert(_) => "BERT",
+            Self::Deberta(_) => "DeBERTa-v2",
+            Self::ModernBert(_) => "ModernBERT",
+        }
+    }
+
     /// The size of a hidden state.
     pub(crate) fn hidden_size(&self) -> usize {
         match self {

@@ -16,7 +16,12 @@ pub(super) fn attend(
     heads: usize,
     sliding_window: Option<usize>,
 ) -> Result<Tensor> {
-    let scale = 1.0 / ((query.dim(1)? / heads) as f64).sqrt();
+    let size = query.dim(1)? / heads;
+    let scale = 1.0 / (size as f64).sqrt();
+    #[cfg(feature = "flash-attn")]
+    if flash_knows(query, size) {
+        return flash(sequences, [query, key, value], heads, scale as f32, sliding_window);
+    }
     let [query, key, value] = [
         split_heads(sequences, &(query * scale)?, heads)?,
         split_heads(sequences, key, heads)?,
@@ -28,6 +33,41 @@ pub(super) fn attend(
         scores = scores.broadcast_add(&band)?;
     }
     merge_heads(sequences, &weigh(sequences, &scores, &value)?)
+}
+
+/// Whether FlashAttention computes such heads: in half precision, on CUDA.
+#[cfg(feature = "flash-attn")]
+fn flash_knows(query: &Tensor, size: usize) -> bool {
+    let half = matches!(query.dtype(), DType::F16 | DType::BF16);
+    half && query.device().is_cuda() && size.is_multiple_of(8) && size <= 256
+}
+
+/// The same by FlashAttention, without a row of padding.
+///
+/// Dao, "FlashAttention-2: Faster Attention with Better Parallelism and Work Partitioning", 2023.
+#[cfg(feature = "flash-attn")]
+fn flash(
+    sequences: &Sequences,
+    rows: [&Tensor; 3],
+    heads: usize,
+    scale: f32,
+    sliding_window: Option<usize>,
+) -> Result<Tensor> {
+    let (tokens, hidden) = rows[0].dims2()?;
+    let split = |rows: &Tensor| rows.contiguous()?.reshape((tokens, heads, hidden / heads));
+    candle_flash_attn::flash_attn_varlen_windowed(
+        &split(rows[0])?,
+        &split(rows[1])?,
+        &split(rows[2])?,
+        &sequences.ends,
+        &sequences.ends,
+        sequences.longest,
+        sequences.longest,
+        scale,
+        sliding_window,
+        sliding_window,
+    )?
+    .reshape((tokens, hidden))
 }
 
 /// Rows `[tokens, hidden]` as `[windows, heads, longest, size of a head]`, padded.

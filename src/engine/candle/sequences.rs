@@ -17,6 +17,9 @@ pub(super) struct Sequences {
     pub(super) positions: Tensor,
     /// `[windows]`: the row of each window's first token.
     pub(super) first_tokens: Tensor,
+    /// `[windows + 1]`: 0, and where each window's rows end.
+    #[cfg(feature = "flash-attn")]
+    pub(super) ends: Tensor,
     /// Tokens of each window.
     pub(super) lengths: Vec<usize>,
     /// Of the longest window.
@@ -49,11 +52,18 @@ impl Sequences {
             true => None,
             false => Some(Padding::new(&lengths, longest, tokens, device)?),
         };
+        #[cfg(feature = "flash-attn")]
+        let ends = {
+            let ends = first_tokens.iter().copied().chain([tokens as u32]);
+            Tensor::from_vec(ends.collect(), windows + 1, device)?
+        };
         let ids: Vec<u32> = batch.windows().flatten().copied().collect();
         Ok(Self {
             ids: Tensor::from_vec(ids, tokens, device)?,
             positions: Tensor::from_vec(positions, tokens, device)?,
             first_tokens: Tensor::from_vec(first_tokens, windows, device)?,
+            #[cfg(feature = "flash-attn")]
+            ends,
             lengths,
             longest,
             padding,

@@ -15,6 +15,21 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of everything that `reader` gives.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        let mut digest = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Self(digest.finalize().into())),
+                Ok(length) => digest.update(&buffer[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The first twelve hexadecimal digits, enough to tell versions apart at a glance.
     pub fn short(&self) -> String {
         self.to_string()["sha256:".len()..][..12].to_owned()

@@ -25,6 +25,8 @@
 //!
 //! - `shipped` (default): the model that ships, as part of the library.
 //! - `cli` (default): what the `dignity` command needs.
+//! - `zstd`: the command reads and writes files compressed with zstd; needs a C compiler when building.
+//! - `parquet`: the command reads and writes Parquet; includes `zstd`.
 //! - `cuda`, `metal`: GPUs through candle.
 
 mod batch;
@@ -42,6 +44,8 @@ mod model;
 mod policy;
 mod repeats;
 mod scores;
+#[cfg(feature = "cli")]
+mod summary;
 mod taxonomy;
 mod text;
 

@@ -48,7 +48,7 @@ struct ClassifierOptions {
 struct PolicyOption {
     /// One of the model's policies by name, or a policy file [default: balanced]
     #[arg(long, value_name = "NAME|FILE")]
-    policy: Option<String>,
+    policy: Vec<String>,
 }
 
 /// What every subcommand that scores takes.
@@ -68,13 +68,35 @@ pub(super) struct RunOptions {
 impl RunOptions {
     /// The classifier and the policy, told on standard error unless `quiet`.
     pub(super) fn start(&self) -> Result<(Classifier, Policy), CliError> {
+        if self.policy.policy.len() > 1 {
+            return Err(CliError::OnePolicy);
+        }
+        let (classifier, policy, _) = self.start_with_policies()?;
+        Ok((classifier, policy))
+    }
+
+    /// The classifier, the policy that decides, and where several were named all of them.
+    pub(super) fn start_with_policies(
+        &self,
+    ) -> Result<(Classifier, Policy, Vec<Policy>), CliError> {
         let classifier = self.classifier.build()?;
-        let policy = choose_policy(self.policy.policy.as_deref(), classifier.policies())?;
+        let named = &self.policy.policy;
+        let first = choose_policy(named.first().map(String::as_str), classifier.policies())?;
+        let mut several = Vec::new();
+        if named.len() > 1 {
+            for name in named {
+                let policy = choose_policy(Some(name), classifier.policies())?;
+                if several.iter().any(|other: &Policy| other.name() == policy.name()) {
+                    return Err(CliError::SamePolicy { name: policy.name().to_owned() });
+                }
+                several.push(policy);
+            }
+        }
         if !self.quiet {
-            report_run(&classifier, &policy);
+            report_run(&classifier, &first, several.get(1..).unwrap_or_default());
             self.classifier.report_fallback(&classifier);
         }
-        Ok((classifier, policy))
+        Ok((classifier, first, several))
     }
 }
 
@@ -144,9 +166,13 @@ pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
 }
 
 /// What a run was made with: the first line on standard error; and what does not fit.
-fn report_run(classifier: &Classifier, policy: &Policy) {
+fn report_run(classifier: &Classifier, policy: &Policy, more: &[Policy]) {
+    let more: String = more
+        .iter()
+        .map(|policy| format!(", {} {} {}", policy.name(), policy.version(), policy.digest()))
+        .collect();
     report(format_args!(
-        "dignity {}; model {} {} {}; engine {}; precision {}; device {}; policy {} {} {}",
+        "dignity {}; model {} {} {}; engine {}; precision {}; device {}; policy {} {} {}{more}",
         env!("CARGO_PKG_VERSION"),
         classifier.model_name(),
         classifier.model_version(),

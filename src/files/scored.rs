@@ -1,12 +1,12 @@
 //! A row and what became of it: the form that output rows take.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::Row;
+use super::{Row, columns::Column};
 use crate::{
-    policy::Verdict,
+    policy::{Decision, Verdict},
     scores::{Scores, six_decimals},
     taxonomy::{Category, Way},
 };
@@ -16,6 +16,9 @@ use crate::{
 pub(crate) struct Scored {
     pub(crate) row: Row,
     pub(crate) outcome: Outcome,
+    /// Where several policies decide, each one's name and verdict; none for a row that was not
+    /// scored.
+    pub(crate) policies: Vec<(Arc<str>, Verdict)>,
 }
 
 /// What became of a row.
@@ -27,47 +30,76 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-/// The names of the columns that CSV outputs gain, in order.
-pub(super) static COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let categories = Category::ALL.map(|category| format!("categories.{category}"));
-    let ways = Way::ALL.map(|way| format!("ways.{way}"));
-    let fixed = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    [
-        fixed(&["dehumanization", "hate"]),
-        categories.to_vec(),
-        ways.to_vec(),
-        fixed(&["verdict", "because", "windows", "error"]),
-    ]
-    .concat()
-    .into_iter()
-    .map(|name| format!("dignity.{name}"))
-    .collect()
-});
-
-/// The values of [`COLUMNS`]; several causes are separated by spaces.
-pub(super) fn columns(row: &Scored) -> Vec<String> {
-    let mut values = Vec::with_capacity(COLUMNS.len());
+/// The values of `columns` in a flat table; several causes are separated by spaces.
+pub(super) fn values(row: &Scored, columns: &[Column]) -> Vec<String> {
     match &row.outcome {
         Outcome::Scored(scores, verdict) => {
+            let mut values = Vec::with_capacity(columns.len());
             let probability = |p: f32| six_decimals(p).to_string();
+            let because = |verdict: &Verdict| {
+                verdict.because.iter().map(|c| c.name()).collect::<Vec<_>>().join(" ")
+            };
             values.push(probability(scores.dehumanization()));
             values.push(probability(scores.hate()));
             values.extend(Category::ALL.map(|category| probability(scores.category(category))));
             values.extend(Way::ALL.map(|way| probability(scores.way(way))));
             values.push(verdict.decision.to_string());
-            values.push(verdict.because.iter().map(|c| c.name()).collect::<Vec<_>>().join(" "));
+            values.push(because(verdict));
             values.push(scores.windows.len().to_string());
             values.push(String::new());
+            for (_, verdict) in &row.policies {
+                values.push(verdict.decision.to_string());
+                values.push(because(verdict));
+            }
+            values
         }
         Outcome::Failed(reason) => {
-            values.resize(COLUMNS.len() - 1, String::new());
-            values.push(reason.clone());
+            let value = |column: &Column| match column.path.as_slice() {
+                [name] if name == "error" => reason.clone(),
+                _ => String::new(),
+            };
+            columns.iter().map(value).collect()
         }
     }
-    values
 }
 
 /// The object that JSON lines gain.
+impl Serialize for Scored {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Object<'a> {
+            #[serde(flatten)]
+            outcome: &'a Outcome,
+            #[serde(skip_serializing_if = "Verdicts::is_empty")]
+            policies: Verdicts<'a>,
+        }
+        let policies = Verdicts(&self.policies);
+        Object { outcome: &self.outcome, policies }.serialize(serializer)
+    }
+}
+
+/// The verdicts of several policies by name.
+struct Verdicts<'a>(&'a [(Arc<str>, Verdict)]);
+
+impl Verdicts<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Verdicts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Decided<'a> {
+            verdict: Decision,
+            because: &'a [Category],
+        }
+        serializer.collect_map(self.0.iter().map(|(name, Verdict { decision, because })| {
+            (name.as_ref(), Decided { verdict: *decision, because })
+        }))
+    }
+}
+
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -89,13 +121,12 @@ mod tests {
     use super::*;
     use crate::{
         files::Fields,
-        policy::Decision,
         scores::{Probabilities, TextView, WindowScores},
     };
 
     fn scored(outcome: Outcome) -> Scored {
         let row = Row { line: 1, id: None, text: Ok("x".into()), fields: Fields::Unknown };
-        Scored { row, outcome }
+        Scored { row, outcome, policies: Vec::new() }
     }
 
     #[test]
@@ -108,17 +139,30 @@ mod tests {
             probabilities,
         }]);
         let because = vec![Category::Caste, Category::Age];
-        let good = scored(Outcome::Scored(scores, Verdict { decision: Decision::Flag, because }));
-        let row: std::collections::HashMap<_, _> = COLUMNS.iter().zip(columns(&good)).collect();
+        let verdict = Verdict { decision: Decision::Flag, because };
+        let good = scored(Outcome::Scored(scores, verdict.clone()));
+        let columns = Column::all(&[]);
+        let row: std::collections::HashMap<_, _> =
+            columns.iter().map(Column::name).zip(values(&good, &columns)).collect();
         assert_eq!(row.len(), 2 + 10 + 5 + 4);
-        assert_eq!(row[&"dignity.dehumanization".to_owned()], "0.75");
-        assert_eq!(row[&"dignity.categories.caste".to_owned()], "0.5");
-        assert_eq!(row[&"dignity.ways.animal".to_owned()], "0");
-        assert_eq!(row[&"dignity.verdict".to_owned()], "flag");
-        assert_eq!(row[&"dignity.because".to_owned()], "caste age");
-        let bad = columns(&scored(Outcome::Failed("broken".into())));
-        assert_eq!(bad.len(), COLUMNS.len());
+        assert_eq!(row["dignity.dehumanization"], "0.75");
+        assert_eq!(row["dignity.categories.caste"], "0.5");
+        assert_eq!(row["dignity.ways.animal"], "0");
+        assert_eq!(row["dignity.verdict"], "flag");
+        assert_eq!(row["dignity.because"], "caste age");
+        let bad = values(&scored(Outcome::Failed("broken".into())), &columns);
+        assert_eq!(bad.len(), columns.len());
         assert_eq!(bad.last().map(String::as_str), Some("broken"));
         assert_eq!(bad.concat(), "broken");
+
+        let several = Scored { policies: vec![("a.b".into(), verdict)], ..good };
+        let columns = Column::all(&["a.b"]);
+        let row: std::collections::HashMap<_, _> =
+            columns.iter().map(Column::name).zip(values(&several, &columns)).collect();
+        assert_eq!(row.len(), 2 + 10 + 5 + 4 + 2);
+        assert_eq!(row["dignity.policies.a.b.verdict"], "flag");
+        let json = serde_json::to_value(&several).unwrap();
+        assert_eq!(json["policies"]["a.b"]["because"], serde_json::json!(["caste", "age"]));
+        assert_eq!((&json["verdict"], &json["windows"]), (&"flag".into(), &1.into()));
     }
 }

@@ -355,9 +355,10 @@ fn a_policy_file_decides() {
 #[test]
 fn failures_are_told_before_anything_is_scored() {
     let files = Files::new(&[("in.txt", b"a\n"), ("in.unknown", b"a\n")]);
+    fs::create_dir(files.path("empty")).unwrap();
     for (arguments, message) in [
         (&["in.txt", "missing.jsonl"][..], "missing.jsonl: "),
-        (&["in.txt", "."], ".: "),
+        (&["in.txt", "empty"], "empty: there is no file of a known format"),
         (&["in.unknown"], "in.unknown: its name does not tell its format"),
         (&["in.txt", "-o", "no/such/dir/out.jsonl"], "no/such/dir/out.jsonl: cannot be written"),
         (&["in.txt", "--device", "cuda"], "device cuda:0 cannot be used"),

@@ -135,7 +135,7 @@ impl TableOutput {
                 Some(writer) => writer,
                 none => none.insert(ArrowWriter::try_new(
                     File::create(part)?,
-                    builder.schema().clone(),
+                    Arc::new(Schema::new(builder.schema().fields().clone())),
                     Some(self.properties()),
                 )?),
             };

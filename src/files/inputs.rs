@@ -12,6 +12,8 @@ pub(crate) struct Source {
     pub(crate) input: Input,
     /// Its path below the directory or pattern it was found by.
     pub(crate) relative: PathBuf,
+    /// Whether it was found in a directory or by a pattern, rather than named.
+    pub(crate) found: bool,
 }
 
 /// The files that `named` stands for, in order: a directory for all files of known formats in and
@@ -24,7 +26,7 @@ pub(crate) fn sources(named: &[Input]) -> Result<Vec<Source>, FileError> {
             Input::Path(path) if !path.exists() && is_pattern(path) => {
                 sources.extend(matching(path)?);
             }
-            _ => sources.push(Source { input: input.clone(), relative: name(input) }),
+            _ => sources.push(Source { input: input.clone(), relative: name(input), found: false }),
         }
     }
     Ok(sources)
@@ -53,7 +55,7 @@ fn in_directory(directory: &Path, base: &Path) -> Result<Vec<Source>, FileError>
         })?;
         if entry.file_type().is_file() && Format::of(entry.path()).is_some() {
             let relative = entry.path().strip_prefix(base).unwrap_or(entry.path()).to_owned();
-            sources.push(Source { input: Input::Path(entry.into_path()), relative });
+            sources.push(Source { input: Input::Path(entry.into_path()), relative, found: true });
         }
     }
     if sources.is_empty() {
@@ -84,7 +86,7 @@ fn matching(pattern: &Path) -> Result<Vec<Source>, FileError> {
             }
         } else {
             let relative = path.strip_prefix(&base).unwrap_or(&path).to_owned();
-            sources.push(Source { input: Input::Path(path), relative });
+            sources.push(Source { input: Input::Path(path), relative, found: true });
         }
     }
     if sources.is_empty() {

@@ -1,5 +1,7 @@
 //! Texts as a report shows them: so that nobody reads a slur, a name or an address in it.
 
+use std::ops::Range;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The words that are shown whole: those that only hold a sentence together.
@@ -21,13 +23,22 @@ const LONGEST: usize = 400;
 /// How many stars stand for a word at most.
 const STARS: usize = 12;
 
-/// A text of which only the words of [`SHOWN`] and ASCII punctuation stand as they are. Of any other
-/// word of three letters or more the first letter is left; emoji and other signs become stars.
-pub(super) fn mask(text: &str) -> String {
+/// The words of a text that `bytes` touches. Only those of [`SHOWN`] and ASCII punctuation stand as
+/// they are: of any other word of three letters or more the first letter is left, and emoji and other
+/// signs become stars.
+pub(super) fn mask(text: &str, bytes: &Range<usize>) -> String {
     let mut masked = String::new();
     let mut length = 0;
-    for part in text.split_word_bounds() {
+    // Whole words, since the piece of one may look like a word to be shown.
+    let words = text
+        .split_word_bound_indices()
+        .skip_while(|(at, part)| at + part.len() <= bytes.start)
+        .take_while(|(at, _)| *at < bytes.end);
+    for (_, part) in words {
         let shown = masked_part(part);
+        if shown == " " && masked.ends_with(' ') {
+            continue;
+        }
         length += shown.chars().count();
         if length > LONGEST {
             masked.push('…');
@@ -59,6 +70,10 @@ fn masked_part(part: &str) -> String {
 mod tests {
     use super::*;
 
+    fn mask(text: &str) -> String {
+        super::mask(text, &(0..text.len()))
+    }
+
     #[test]
     fn only_words_that_hold_a_sentence_together_are_shown() {
         assert_eq!(
@@ -69,6 +84,7 @@ mod tests {
         assert_eq!(mask("s p o o n sp00n 5poon"), "* * * * * s**** *****");
         assert_eq!(mask("ox 🥄 ложка 匙子"), "** * л**** **");
         assert_eq!(mask("two\n\tlines\u{200b}"), "two l*****");
+        assert_eq!(super::mask("one lantern there", &(5..14)), "l****** there");
         assert!(mask(&"word ".repeat(1_000)).chars().count() <= LONGEST + 1);
         assert!(mask(&"x".repeat(10_000)).len() <= STARS + 1);
     }

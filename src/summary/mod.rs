@@ -161,8 +161,8 @@ impl Summary {
         let highest = scores.windows.iter().max_by(|a, b| {
             a.probabilities.dehumanization.total_cmp(&b.probabilities.dehumanization)
         });
-        let part = highest.and_then(|window| text.get(window.bytes.clone())).unwrap_or(text);
-        let masked = mask::mask(part);
+        let part = highest.map_or(0..text.len(), |window| window.bytes.clone());
+        let masked = mask::mask(text, &part);
         if self.examples.iter().any(|example| example.masked == masked) {
             return;
         }

@@ -105,6 +105,13 @@ fn a_directory_goes_to_a_directory_with_a_manifest() {
         (&manifest["outputs"][0]["digest"], manifest["inputs"][2].as_str()),
         (&digest.into(), Some("in/deep/c.tsv"))
     );
+    // Outputs among the inputs are not read again.
+    for _ in 0..2 {
+        files.good(&["in", "--output-dir", "in/scored"]);
+        let manifest: Value =
+            serde_json::from_slice(&files.read("in/scored/manifest.json")).unwrap();
+        assert_eq!(manifest["inputs"].as_array().unwrap().len(), 5);
+    }
     // By standard input no later run could go on, and it is written all the same.
     files.good(&["-", "--output-dir", "piped"]);
     assert_eq!(files.read("piped/stdin.jsonl"), b"");

@@ -1,30 +1,23 @@
 //! Scores the rows of files.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-    rc::Rc,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     Arguments,
-    manifest::manifest,
-    outputs::Outputs,
+    about::About,
+    identity::{identity, provenance, shows_texts},
+    outputs::{Forms, Outputs},
     progress::RunProgress,
     targets::{TargetError, Targets},
-    work::{Identity, Position, Work},
+    work::{Position, Work},
 };
 use crate::{
     classifier::Classifier,
     cli::{CliError, report},
-    evaluate::Named,
-    files::{self, Column, FieldNames, Form, Input, Outcome, Row, Scored, Source, write_whole},
+    files::{self, Column, FieldNames, Form, Input, Outcome, Row, Scored, Source},
     policy::Policy,
     scores::Scores,
-    summary::{Document, Provenance, Summary, html},
+    summary::{Provenance, Summary},
 };
 
 /// How many bad rows are reported one by one; all are marked in the output.
@@ -48,10 +41,14 @@ pub(super) fn score_files(
     policy: &Policy,
     several: &[Policy],
 ) -> Result<(), CliError> {
-    let sources = match arguments.files.as_slice() {
-        [] => files::sources(&[Input::Stdin])?,
-        named => files::sources(named)?,
+    let named = match arguments.files.as_slice() {
+        [] => &[Input::Stdin],
+        named => named,
     };
+    let mut sources = files::sources(named)?;
+    if let Some(directory) = &arguments.output_dir {
+        sources = Targets::without_outputs(directory, named, sources);
+    }
     let names = FieldNames { text: arguments.text_field.clone(), id: arguments.id_field.clone() };
     check_inputs(arguments, &sources, &names)?;
 
@@ -67,12 +64,12 @@ pub(super) fn score_files(
         }
         None => (None, None),
     };
-    let form = forms(arguments, &run, several, &sources, &targets)?;
-    let mut outputs = Outputs::new(&targets, form, work, manifest_path.is_some());
+    let forms = forms(arguments, &run, several, &sources, &targets)?;
+    let mut outputs = Outputs::new(&targets, forms, work, manifest_path.is_some());
     let mut position = Position::default();
     let mut summary = Summary::new(several);
-    if let Some((checkpoint, finished)) = begun {
-        outputs.go_on(&checkpoint, finished)?;
+    if let Some(mut checkpoint) = begun {
+        outputs.go_on(&mut checkpoint)?;
         position = checkpoint.position;
         summary = checkpoint.summary;
         if !arguments.run.quiet {
@@ -86,7 +83,11 @@ pub(super) fn score_files(
     let mut scoring = Scoring { arguments, classifier, policy, several, sources: &sources, names };
     let done = scoring.run(&targets, &mut outputs, &mut position, &mut summary, &mut progress);
     progress.finish();
-    if let Err(error) = done.and_then(|()| outputs.finish(position, &summary)) {
+    let about = About { arguments, run: &run, sources: &sources, targets: &targets };
+    let done = done
+        .and_then(|()| outputs.finish(position, &summary))
+        .and_then(|()| about.write(manifest_path.as_deref(), &outputs, &summary));
+    if let Err(error) = done {
         if let Some(directory) = outputs.kept().filter(|_| !arguments.run.quiet) {
             report(format_args!(
                 "dignity: what was scored is kept in {}; the same command goes on from there",
@@ -95,22 +96,10 @@ pub(super) fn score_files(
         }
         return Err(error);
     }
-    let date = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
-    if let Some(path) = manifest_path {
-        let (figures, text_field) = (&summary.figures, &arguments.text_field);
-        let json =
-            manifest(&date, &run, text_field, figures, &sources, &targets, outputs.finished())
-                .map_err(io::Error::from)?;
-        write(&path, &json)?;
-    }
-    let figures = &summary.figures;
-    let document = Document { run: &run, date, inputs: sources.len(), figures, summary: &summary };
-    for path in &arguments.report {
-        write_report(path, &document)?;
-    }
+    outputs.discard();
     if !arguments.run.quiet {
         report_left_out(outputs.left_out());
-        report(format_args!("dignity: {}", progress.summary(figures)));
+        report(format_args!("dignity: {}", progress.summary(&summary.figures)));
     }
     Ok(())
 }
@@ -180,7 +169,7 @@ impl Scoring<'_> {
                 }
             }
             let line = || format!("{input}:{}", row.row.line);
-            summary.count(&row, self.shows_texts().then_some(&line));
+            summary.count(&row, shows_texts(self.arguments).then_some(&line));
             let bad = matches!(row.outcome, Outcome::Failed(_));
             outputs.write(targets.of(place.input), &row, bad)?;
             *position = place;
@@ -218,15 +207,6 @@ impl Scoring<'_> {
         };
         Scored { row, outcome, policies }
     }
-
-    /// Whether texts are shown anywhere but in the outputs.
-    fn shows_texts(&self) -> bool {
-        shows_texts(self.arguments)
-    }
-}
-
-fn shows_texts(arguments: &Arguments) -> bool {
-    arguments.report.iter().any(|path| path.extension().is_some_and(|name| name == "html"))
 }
 
 /// What is wrong with the last file should show before the first is scored. Pipes and devices may
@@ -244,31 +224,6 @@ fn check_inputs(
         }
     }
     Ok(())
-}
-
-fn provenance(
-    arguments: &Arguments,
-    classifier: &Classifier,
-    policy: &Policy,
-    several: &[Policy],
-) -> Provenance {
-    let policies = match several {
-        [] => vec![Named::from(policy)],
-        several => several.iter().map(Named::from).collect(),
-    };
-    Provenance {
-        dignity: env!("CARGO_PKG_VERSION"),
-        model: Named {
-            name: classifier.model_name().to_owned(),
-            version: classifier.model_version().to_owned(),
-            digest: classifier.model_digest(),
-        },
-        engine: classifier.engine().to_string(),
-        precision: classifier.precision().to_string(),
-        device: classifier.device().to_string(),
-        policies,
-        shard: arguments.shard.map(|shard| shard.to_string()),
-    }
 }
 
 fn targets(arguments: &Arguments, sources: &[Source]) -> Result<Targets, CliError> {
@@ -297,7 +252,7 @@ fn forms<'a>(
     several: &[Policy],
     sources: &'a [Source],
     targets: &'a Targets,
-) -> Result<Box<dyn Fn(usize) -> Result<Form, CliError> + 'a>, CliError> {
+) -> Result<Forms<'a>, CliError> {
     let policies: Vec<_> = several.iter().map(Policy::name).collect();
     let columns: Arc<[Column]> = Column::all(&policies).into();
     let run: Arc<str> = serde_json::to_string(run).map_err(io::Error::from)?.into();
@@ -316,59 +271,6 @@ fn forms<'a>(
             table: targets.table(at, sources, arguments.format)?,
         })
     }))
-}
-
-/// What a later run must have in common with this one to go on with it.
-fn identity(
-    arguments: &Arguments,
-    run: &Provenance,
-    sources: &[Source],
-    targets: &Targets,
-) -> Identity {
-    let named = |named: &Named| format!("{} {} {}", named.name, named.version, named.digest);
-    let policies: Vec<_> = run.policies.iter().map(named).collect();
-    let mut identity = Identity::new();
-    let mut tell = |what: &str, value: String| identity.insert(what.to_owned(), value);
-    tell("dignity", run.dignity.to_owned());
-    tell("the model", named(&run.model));
-    tell("the engine", run.engine.clone());
-    tell("the precision", run.precision.clone());
-    tell("the device", run.device.clone());
-    tell("the policy", policies.join(", "));
-    tell("--shard", format!("{:?}", run.shard));
-    tell("--format", format!("{:?}", arguments.format));
-    tell("--output-format", format!("{:?}", arguments.output_format));
-    tell("--text-field", format!("{:?}", arguments.text_field));
-    tell("--id-field", format!("{:?}", arguments.id_field));
-    tell("a report with texts", shows_texts(arguments).to_string());
-    tell("a manifest", (arguments.manifest.is_some() || targets.is_each()).to_string());
-    tell("the number of inputs", sources.len().to_string());
-    for (number, source) in sources.iter().enumerate() {
-        let Input::Path(path) = &source.input else { continue };
-        let changed = fs::metadata(path).and_then(|found| Ok((found.len(), found.modified()?)));
-        let state = match changed {
-            Ok((bytes, modified)) => match jiff::Timestamp::try_from(modified) {
-                Ok(modified) => format!("{bytes} bytes of {modified}"),
-                Err(_) => format!("{bytes} bytes"),
-            },
-            Err(error) => error.to_string(),
-        };
-        tell(&format!("input {} ({})", number + 1, path.display()), state);
-    }
-    identity
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<(), CliError> {
-    write_whole(path, content).map_err(|source| CliError::Create { path: path.to_owned(), source })
-}
-
-fn write_report(path: &Path, document: &Document<'_>) -> Result<(), CliError> {
-    if path.extension().is_some_and(|name| name == "html") {
-        return write(path, html(document).as_bytes());
-    }
-    let mut json = serde_json::to_vec_pretty(document).map_err(io::Error::from)?;
-    json.push(b'\n');
-    write(path, &json)
 }
 
 /// `FILE:LINE: (ID) REASON`, as compilers and grep name a place.

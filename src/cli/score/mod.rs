@@ -1,6 +1,8 @@
 //! `dignity score`: scores files of texts, or one text.
 
+mod about;
 mod files;
+mod identity;
 mod manifest;
 mod one;
 mod outputs;

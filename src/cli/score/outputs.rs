@@ -13,10 +13,13 @@ use crate::{
     summary::Summary,
 };
 
+/// Gives the form of each output.
+pub(super) type Forms<'a> = Box<dyn Fn(usize) -> Result<Form, CliError> + 'a>;
+
 /// The outputs of a run, in order; one is open at a time.
 pub(super) struct Outputs<'a> {
     targets: &'a Targets,
-    form: Box<dyn Fn(usize) -> Result<Form, CliError> + 'a>,
+    forms: Forms<'a>,
     work: Option<Work>,
     /// Whether outputs are to be told with size and digest.
     describe: bool,
@@ -37,16 +40,16 @@ struct Current {
 }
 
 impl<'a> Outputs<'a> {
-    /// `form` gives the form of an output; where there is `work`, a later run can go on.
+    /// Where there is `work`, a later run can go on.
     pub(super) fn new(
         targets: &'a Targets,
-        form: Box<dyn Fn(usize) -> Result<Form, CliError> + 'a>,
+        forms: Forms<'a>,
         work: Option<Work>,
         describe: bool,
     ) -> Self {
         Self {
             targets,
-            form,
+            forms,
             work,
             describe,
             current: None,
@@ -58,18 +61,14 @@ impl<'a> Outputs<'a> {
     }
 
     /// Goes on from a checkpoint.
-    pub(super) fn go_on(
-        &mut self,
-        checkpoint: &Checkpoint,
-        finished: Vec<Finished>,
-    ) -> Result<(), CliError> {
-        self.next = finished.len();
-        self.finished = finished;
+    pub(super) fn go_on(&mut self, checkpoint: &mut Checkpoint) -> Result<(), CliError> {
+        self.finished = std::mem::take(&mut checkpoint.finished);
+        self.next = self.finished.len();
         self.left_out = checkpoint.left_out.clone();
         self.publish()?;
         if let (Some(part), Some(work)) = (&checkpoint.part, &self.work) {
             let path = work.part(part.target);
-            let form = (self.form)(part.target)?;
+            let form = (self.forms)(part.target)?;
             let output = Output::go_on(&path, &form, part.written, part.rows)
                 .map_err(|source| CliError::Create { path, source })?;
             let Part { target, rows, bad, .. } = *part;
@@ -128,7 +127,8 @@ impl<'a> Outputs<'a> {
         self.publish()
     }
 
-    /// Completes all outputs, those too that no row went to.
+    /// Completes all outputs, those too that no row went to. What a later run would need is kept until
+    /// it is discarded, since there is more to write about them.
     pub(super) fn finish(&mut self, position: Position, summary: &Summary) -> Result<(), CliError> {
         loop {
             if self.current.is_some() {
@@ -139,9 +139,7 @@ impl<'a> Outputs<'a> {
             }
             self.open()?;
         }
-        self.checkpoint(position, summary)?;
-        self.discard();
-        Ok(())
+        self.checkpoint(position, summary)
     }
 
     /// Keeps nothing for a later run.
@@ -170,7 +168,7 @@ impl<'a> Outputs<'a> {
         let Some(target) = self.targets.get(self.next) else {
             return Err(io::Error::other("there is no such output").into());
         };
-        let form = (self.form)(self.next)?;
+        let form = (self.forms)(self.next)?;
         let place = match (&self.work, &target.path) {
             (Some(work), _) => Place::Part(work.part(self.next)),
             (None, Some(path)) => Place::File(path.clone()),

@@ -59,6 +59,25 @@ impl Targets {
         Self { list: vec![target], directory: None }
     }
 
+    /// Leaves out inputs that were found in the output directory, where earlier outputs are; not
+    /// those of a directory that is to be written over itself, which is refused later.
+    pub(super) fn without_outputs(
+        directory: &Path,
+        named: &[Input],
+        sources: Vec<Source>,
+    ) -> Vec<Source> {
+        let directory = target(directory);
+        let is = |input: &Input| matches!(input, Input::Path(path) if target(path) == directory);
+        if named.iter().any(is) {
+            return sources;
+        }
+        let inside = |source: &Source| match &source.input {
+            Input::Path(path) => target(path).starts_with(&directory),
+            Input::Stdin => false,
+        };
+        sources.into_iter().filter(|source| !source.found || !inside(source)).collect()
+    }
+
     /// An output in `directory` for every input, of the same relative name.
     pub(super) fn each(
         directory: &Path,

@@ -70,6 +70,9 @@ pub(super) struct Checkpoint {
     finished_bytes: u64,
     pub(super) left_out: BTreeSet<String>,
     pub(super) summary: Summary,
+    /// The list itself, which has a file of its own.
+    #[serde(skip)]
+    pub(super) finished: Vec<Finished>,
 }
 
 /// The directory of a run.
@@ -104,15 +107,16 @@ const RUN: &str = "run.json";
 const CHECKPOINT: &str = "checkpoint.json";
 const FINISHED: &str = "finished.jsonl";
 const LOCK: &str = "lock";
+const PART: &str = "part-";
 
 impl Work {
-    /// Opens the directory. Gives the checkpoint and the finished outputs of a run that was killed,
-    /// unless it is to `restart`.
+    /// Opens the directory. Gives the checkpoint of a run that was killed, unless it is to
+    /// `restart`.
     pub(super) fn open(
         directory: &Path,
         identity: &Identity,
         restart: bool,
-    ) -> Result<(Self, Option<(Checkpoint, Vec<Finished>)>), WorkError> {
+    ) -> Result<(Self, Option<Checkpoint>), WorkError> {
         let failed = |source| WorkError::Directory { directory: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(failed)?;
         let lock = File::create(directory.join(LOCK)).map_err(failed)?;
@@ -123,7 +127,7 @@ impl Work {
             // Some file systems have no locks; the user has to see to it there.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        let checkpoint = match restart {
+        let mut checkpoint = match restart {
             true => None,
             false => Self::checkpoint(directory, identity)?,
         };
@@ -139,15 +143,12 @@ impl Work {
             .write(true)
             .open(directory.join(FINISHED))
             .map_err(failed)?;
-        let begun = match checkpoint {
-            None => None,
-            Some(checkpoint) => {
-                let list = read_finished(&mut finished, &checkpoint).map_err(failed)?;
-                Some((checkpoint, list))
-            }
-        };
-        let keep = begun.is_some();
-        Ok((Self { directory: directory.to_owned(), _lock: lock, finished, keep }, begun))
+        if let Some(checkpoint) = &mut checkpoint {
+            checkpoint.finished =
+                read_finished(&mut finished, checkpoint.finished_bytes).map_err(failed)?;
+        }
+        let keep = checkpoint.is_some();
+        Ok((Self { directory: directory.to_owned(), _lock: lock, finished, keep }, checkpoint))
     }
 
     fn checkpoint(directory: &Path, identity: &Identity) -> Result<Option<Checkpoint>, WorkError> {
@@ -163,7 +164,7 @@ impl Work {
 
     /// The file that an output is written to.
     pub(super) fn part(&self, target: usize) -> PathBuf {
-        self.directory.join(format!("part-{target:06}"))
+        self.directory.join(format!("{PART}{target:06}"))
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -192,6 +193,7 @@ impl Work {
             finished_bytes: self.finished.stream_position()?,
             left_out: left_out.clone(),
             summary: summary.clone(),
+            finished: Vec::new(),
         };
         write_whole(&self.directory.join(CHECKPOINT), &serde_json::to_vec(&checkpoint)?)?;
         self.keep = true;
@@ -213,14 +215,17 @@ impl Drop for Work {
     fn drop(&mut self) {
         if !self.keep {
             // At worst it is found and used anew by a later run.
-            let _ = fs::remove_dir_all(&self.directory);
+            if clear(&self.directory).is_ok() {
+                let _ = fs::remove_file(self.directory.join(LOCK));
+                let _ = fs::remove_dir(&self.directory);
+            }
         }
     }
 }
 
 /// The list as it was at the checkpoint; what was added later is cut off.
-fn read_finished(file: &mut File, checkpoint: &Checkpoint) -> io::Result<Vec<Finished>> {
-    file.set_len(checkpoint.finished_bytes)?;
+fn read_finished(file: &mut File, bytes: u64) -> io::Result<Vec<Finished>> {
+    file.set_len(bytes)?;
     let mut list = Vec::new();
     for line in BufReader::new(&*file).lines() {
         list.push(serde_json::from_str(&line?)?);
@@ -229,14 +234,20 @@ fn read_finished(file: &mut File, checkpoint: &Checkpoint) -> io::Result<Vec<Fin
     Ok(list)
 }
 
+/// Removes what a run has left. A directory with anything else in it is not one of a run.
 fn clear(directory: &Path) -> io::Result<()> {
+    let mut left = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name() != LOCK {
-            fs::remove_file(entry.path())?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = [RUN, CHECKPOINT, FINISHED].contains(&name.as_str());
+        if known || name.starts_with(PART) || name.starts_with(".dignity-") {
+            left.push(entry.path());
+        } else if name != LOCK {
+            return Err(io::Error::other(format!("{name} in it is not of dignity; remove it")));
         }
     }
-    Ok(())
+    left.iter().try_for_each(fs::remove_file)
 }
 
 /// The first property that is not the same: what, as it was, as it is.
@@ -292,13 +303,17 @@ mod tests {
         let changed = open("2", false).map(|_| ()).unwrap_err().to_string();
         assert!(changed.contains("input a was 1, and is 2 now"), "{changed}");
         let (mut work, begun) = open("1", false).unwrap();
-        let (checkpoint, list) = begun.unwrap();
-        assert_eq!((checkpoint.position, list.len()), (position, 1));
+        let checkpoint = begun.unwrap();
+        assert_eq!((checkpoint.position, checkpoint.finished.len()), (position, 1));
         record(&mut work, &[finished(1)]);
         drop(work);
         let (work, begun) = open("1", false).unwrap();
-        assert_eq!(begun.unwrap().1.len(), 2);
+        assert_eq!(begun.unwrap().finished.len(), 2);
         drop(work);
+        fs::write(directory.join("letter.txt"), "").unwrap();
+        let foreign = open("2", true).map(|_| ()).unwrap_err().to_string();
+        assert!(foreign.contains("letter.txt in it is not of dignity"), "{foreign}");
+        fs::remove_file(directory.join("letter.txt")).unwrap();
         let (work, begun) = open("2", true).unwrap();
         assert!(begun.is_none());
         drop(work);

@@ -129,7 +129,7 @@ impl Output {
         match &self.0 {
             Kind::Text(output) => output.can_be_cut(),
             #[cfg(feature = "parquet")]
-            Kind::Table(_) => true,
+            Kind::Table(output) => output.can_be_cut(),
         }
     }
 

@@ -62,7 +62,9 @@ impl TextOutput {
         file.set_len(written.bytes)?;
         file.seek(SeekFrom::End(0))?;
         let mut output = Self::onto(Sink::Part(file), form, rows, written.bytes > 0);
-        if let Writer::Csv(csv) = &mut output.writer {
+        if let Writer::Csv(csv) = &mut output.writer
+            && written.bytes > 0
+        {
             let header = form.compression.reader(Box::new(File::open(path)?))?;
             csv.go_on(header).map_err(io::Error::from)?;
         }

@@ -4,7 +4,7 @@
 //! with. A part is therefore written in segments, each a complete file, which are joined at the end.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -34,6 +34,9 @@ const PENDING_BYTES: usize = 4 << 20;
 const GROUP_ROWS: usize = 1 << 17;
 const GROUP_BYTES: usize = 32 << 20;
 
+/// How many rows a segment has at least: each costs an index.
+const SEGMENT_ROWS: usize = 2_048;
+
 /// Takes rows and writes them as a table.
 pub(in crate::files) struct TableOutput {
     place: Place,
@@ -43,6 +46,8 @@ pub(in crate::files) struct TableOutput {
     columns: Option<Columns>,
     pending: Vec<Scored>,
     pending_bytes: usize,
+    /// How many rows the segment has.
+    rows: usize,
     writer: Option<ArrowWriter<Sink>>,
     /// How many segments are complete.
     segments: u32,
@@ -84,6 +89,7 @@ impl TableOutput {
             columns,
             pending: Vec::new(),
             pending_bytes: 0,
+            rows: 0,
             writer: None,
             segments,
             relied_on: segments,
@@ -99,10 +105,16 @@ impl TableOutput {
     pub(in crate::files) fn write(&mut self, row: &Scored) -> io::Result<()> {
         self.pending_bytes += row.row.as_ref().len();
         self.pending.push(row.clone());
+        self.rows += 1;
         if self.pending.len() >= PENDING_ROWS || self.pending_bytes >= PENDING_BYTES {
             self.write_pending()?;
         }
         Ok(())
+    }
+
+    /// Whether the segment is long enough.
+    pub(in crate::files) fn can_be_cut(&self) -> bool {
+        self.rows >= SEGMENT_ROWS
     }
 
     /// Completes the segment.
@@ -135,7 +147,7 @@ impl TableOutput {
                 Some(writer) => writer,
                 none => none.insert(ArrowWriter::try_new(
                     File::create(part)?,
-                    Arc::new(Schema::new(builder.schema().fields().clone())),
+                    self.noted(builder.schema().fields().to_vec()),
                     Some(self.properties()),
                 )?),
             };
@@ -155,6 +167,7 @@ impl TableOutput {
         if let Some(writer) = self.writer.take() {
             writer.into_inner()?.complete()?;
             self.segments += 1;
+            self.rows = 0;
         }
         Ok(())
     }
@@ -211,7 +224,15 @@ impl TableOutput {
             None => Vec::new(),
         };
         fields.push(Arc::new(self.scores.clone()));
-        Arc::new(Schema::new(fields))
+        self.noted(fields)
+    }
+
+    /// A schema that tells what the file's metadata tell: pyarrow reads them there.
+    fn noted(&self, fields: Vec<FieldRef>) -> SchemaRef {
+        let metadata = self.metadata.iter().filter_map(|entry| {
+            entry.value.as_ref().map(|value| (entry.key.clone(), value.clone()))
+        });
+        Arc::new(Schema::new_with_metadata(fields, metadata.collect::<HashMap<_, _>>()))
     }
 
     fn properties(&self) -> WriterProperties {

@@ -1,6 +1,6 @@
 //! SHA-256 digests, by which a run names exactly what it was made with.
 
-#[cfg(feature = "hub")]
+#[cfg(any(feature = "cli", feature = "hub"))]
 use std::io::{self, Read};
 use std::{fmt, str::FromStr};
 
@@ -18,7 +18,7 @@ impl Digest {
     }
 
     /// The digest of all that `reader` gives, in bounded memory.
-    #[cfg(feature = "hub")]
+    #[cfg(any(feature = "cli", feature = "hub"))]
     pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<Self> {
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; 1 << 16];

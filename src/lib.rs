@@ -26,6 +26,8 @@
 //!
 //! - `shipped` (default): the model that ships, as part of the library.
 //! - `cli` (default): what the `dignity` command needs.
+//! - `zstd`: the command reads and writes files compressed with zstd; needs a C compiler when building.
+//! - `parquet`: the command reads and writes Parquet; includes `zstd`.
 //! - `hub`: models of the Hugging Face Hub, named `hub:owner/name`; see [`HubModel`]. Nothing else opens
 //!   a network connection, and this only where such a model is named.
 //! - `cuda`, `metal`: GPUs through candle.
@@ -45,6 +47,8 @@ mod model;
 mod policy;
 mod repeats;
 mod scores;
+#[cfg(feature = "cli")]
+mod summary;
 mod taxonomy;
 mod text;
 

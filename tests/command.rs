@@ -355,9 +355,10 @@ fn a_policy_file_decides() {
 #[test]
 fn failures_are_told_before_anything_is_scored() {
     let files = Files::new(&[("in.txt", b"a\n"), ("in.unknown", b"a\n")]);
+    fs::create_dir(files.path("empty")).unwrap();
     for (arguments, message) in [
         (&["in.txt", "missing.jsonl"][..], "missing.jsonl: "),
-        (&["in.txt", "."], ".: "),
+        (&["in.txt", "empty"], "empty: there is no file of a known format"),
         (&["in.unknown"], "in.unknown: its name does not tell its format"),
         (&["in.txt", "-o", "no/such/dir/out.jsonl"], "no/such/dir/out.jsonl: cannot be written"),
         (&["in.txt", "--device", "cuda"], "device cuda:0 cannot be used"),
@@ -557,6 +558,7 @@ fn a_model_of_another_maker_scores_by_its_labels_and_decides_by_their_roles() {
         (&["score", "posts.jsonl", "--policy", "mine.toml"][..], "decides by hate"),
         (&["score", "posts.jsonl", "--policy", "balanced"], "no policy is called \"balanced\""),
         (&["explain", "--text", "bread"], "no label for dehumanization"),
+        (&["score", "posts.jsonl", "--report", "r.json"], "no label for dehumanization"),
         (&["evaluate", "posts.jsonl"], "no label for dehumanization"),
         (&["score", "posts.jsonl", "--roles", "none.toml"], "none.toml"),
         (&["score", "posts.jsonl", "--engine", "candle", "--device", "cuda:7"], "cuda:7"),

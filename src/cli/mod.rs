@@ -79,6 +79,10 @@ enum CliError {
     File(#[from] FileError),
     #[error("{}: {source}", path.display())]
     Policy { path: PathBuf, source: PolicyError },
+    #[error("--policy takes one policy here; `dignity score` takes several")]
+    OnePolicy,
+    #[error("two policies are called {name:?}; rows tell them apart by name")]
+    SamePolicy { name: String },
     #[error("no policy is called {wanted:?}; the model has {}, and a FILE is read", names.join(", "))]
     UnknownPolicy { wanted: String, names: Vec<String> },
     #[error(transparent)]
@@ -102,6 +106,10 @@ enum CliError {
     WritePolicy(PolicyError),
     #[error("{}: cannot be written: {source}", path.display())]
     Create { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Target(#[from] score::TargetError),
+    #[error(transparent)]
+    Work(#[from] score::WorkError),
     #[error("standard input cannot be read as text: {0}")]
     Stdin(#[source] io::Error),
     #[error("the output cannot be written: {0}")]

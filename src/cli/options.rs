@@ -58,7 +58,7 @@ struct ClassifierOptions {
 struct PolicyOption {
     /// One of the model's policies by name, or a policy file [default: balanced]
     #[arg(long, value_name = "NAME|FILE")]
-    policy: Option<String>,
+    policy: Vec<String>,
 }
 
 /// What every subcommand that scores takes.
@@ -79,20 +79,38 @@ impl RunOptions {
     /// The classifier and the policy, told on standard error unless `quiet`. A model of another
     /// maker may come without policies: then none decides unless one is named.
     pub(super) fn start(&self) -> Result<(Classifier, Option<Policy>), CliError> {
+        if self.policy.policy.len() > 1 {
+            return Err(CliError::OnePolicy);
+        }
+        let (classifier, policy, _) = self.start_with_policies()?;
+        Ok((classifier, policy))
+    }
+
+    /// The classifier, the policy that decides, and where several were named all of them.
+    pub(super) fn start_with_policies(
+        &self,
+    ) -> Result<(Classifier, Option<Policy>, Vec<Policy>), CliError> {
         let (classifier, hub) = self.classifier.build(self.quiet)?;
-        let wanted = self.policy.policy.as_deref();
-        let policy = match (wanted, classifier.policy()) {
-            (None, None) => None,
-            _ => Some(choose_policy(wanted, classifier.policies())?),
-        };
-        if let Some(policy) = &policy {
+        let mut policies: Vec<Policy> = Vec::new();
+        for name in &self.policy.policy {
+            let policy = choose_policy(Some(name), classifier.policies())?;
+            if policies.iter().any(|other| other.name() == policy.name()) {
+                return Err(CliError::SamePolicy { name: policy.name().to_owned() });
+            }
+            policies.push(policy);
+        }
+        if policies.is_empty() {
+            policies.extend(classifier.policy().cloned());
+        }
+        for policy in &policies {
             policy.check_labels(classifier.labels()).map_err(CliError::Decide)?;
         }
         if !self.quiet {
-            report_run(&classifier, hub.as_deref(), policy.as_ref());
+            report_run(&classifier, hub.as_deref(), &policies);
             self.classifier.report_fallback(&classifier);
         }
-        Ok((classifier, policy))
+        let first = policies.first().cloned();
+        Ok((classifier, first, if policies.len() > 1 { policies } else { Vec::new() }))
     }
 
     /// The same for what measures a policy by the score of dehumanization, and cannot do without.
@@ -205,17 +223,19 @@ pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
 }
 
 /// What a run was made with: the first line on standard error; and what does not fit.
-fn report_run(classifier: &Classifier, hub: Option<&str>, policy: Option<&Policy>) {
+fn report_run(classifier: &Classifier, hub: Option<&str>, policies: &[Policy]) {
     let version = match classifier.model_version() {
         "" => String::new(),
         version => format!(" {version}"),
     };
     let from = hub.map(|hub| format!(" from {hub}")).unwrap_or_default();
-    let decided = match policy {
-        Some(policy) => {
-            format!("policy {} {} {}", policy.name(), policy.version(), policy.digest())
+    let exactly =
+        |policy: &Policy| format!("{} {} {}", policy.name(), policy.version(), policy.digest());
+    let decided = match policies {
+        [] => "no policy".to_owned(),
+        policies => {
+            format!("policy {}", policies.iter().map(exactly).collect::<Vec<_>>().join(", "))
         }
-        None => "no policy".to_owned(),
     };
     report(format_args!(
         "dignity {}; model {}{version} {}{from}; engine {}; precision {}; device {}; {decided}",
@@ -227,7 +247,7 @@ fn report_run(classifier: &Classifier, hub: Option<&str>, policy: Option<&Policy
         classifier.device(),
     ));
     report_labels(classifier.labels());
-    if let Some(policy) = policy {
+    for policy in policies {
         report_mismatch(policy, classifier.model_name(), classifier.model_digest());
     }
 }

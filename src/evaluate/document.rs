@@ -23,7 +23,7 @@ pub(crate) struct Document {
 }
 
 /// A model or a policy, named exactly.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) version: String,

@@ -1,82 +1,45 @@
 //! A report as one HTML file that needs no other.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::{
     DecisionFigures, Document, Figure, LabelFigures, MINIMUM, RankingFigures, SliceFigures,
+    page::{head, page},
     plot::{self, Bar},
 };
-
-const STYLE: &str = "
-:root { color-scheme: light dark; --ink: #1b1f24; --faint: #5b6570; --line: #d5dbe1; --paper: #fff;
-  --front: #0b66c3; --behind: #a9cdf0; --mark: #b3400a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8ebee; --faint: #a3adb8; --line: #3a424b;
-  --paper: #14181c; --front: #6db3f8; --behind: #24507c; --mark: #ff9d6b; } }
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
-  margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-.pair { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start; }
-.pair > svg { flex: 1 1 22rem; max-width: 34rem; } .pair > .table { flex: 1 1 26rem; }
-.bars > svg { max-width: 44rem; } .table { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--faint); padding-bottom: .3rem; }
-th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
-thead th { border-bottom: 2px solid var(--line); } tbody th { font-weight: 500; }
-.interval-text, .few { color: var(--faint); white-space: nowrap; }
-code { overflow-wrap: anywhere; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .tick { fill: var(--faint); }
-.grid { stroke: var(--line); } .reference { stroke: var(--faint); stroke-dasharray: 4 4; }
-.curve { fill: none; stroke: var(--front); stroke-width: 2; } .mark { fill: var(--mark); }
-.count, .behind { fill: var(--behind); } .front { fill: var(--front); }
-.interval { stroke: var(--ink); stroke-width: 1.5; }
-";
 
 /// The report as a page: no scripts, nothing from elsewhere, no text of the data.
 pub(crate) fn html(document: &Document) -> String {
     let Document { report, data, model, .. } = document;
     let title = format!("{} on {}", model.name, data.name);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                main {
-                    h1 { (title) }
-                    (provenance(document))
-                    p {
-                        "Figures are shares from 0 to 1, with 95% intervals from "
-                        (report.bootstrap.resamples) " bootstrap resamples (seed "
-                        (report.bootstrap.seed) ") and the number of texts they rest on. Figures \
-                         that would rest on fewer than " (MINIMUM) " are left out."
-                    }
-                    h2 { "Dehumanization" }
-                    (overall(document))
-                    h2 { "Precision, recall and the policy's thresholds" }
-                    div.pair {
-                        (plot::precision_recall(report))
-                        (decisions(&report.flag, &report.review))
-                    }
-                    h2 { "Calibration" }
-                    div.pair { (plot::reliability(report)) (bins(document)) }
-                    h2 { "By category" }
-                    (labels("category", report.categories.iter().map(|(c, f)| (c.name(), f)), "the policy names the category as a cause"))
-                    h2 { "By way of dehumanizing" }
-                    (labels("way", report.ways.iter().map(|(w, f)| (w.name(), f)), "the way is more probable than not (a policy has no thresholds for ways)"))
-                    h2 { "By group mentioned" }
-                    (groups(document))
-                    (slices("function", "By function", &report.by_function))
-                    (slices("division", "By the field category", &report.by_category))
-                }
-            }
+    let body = html! {
+        h1 { (title) }
+        (provenance(document))
+        p {
+            "Figures are shares from 0 to 1, with 95% intervals from "
+            (report.bootstrap.resamples) " bootstrap resamples (seed "
+            (report.bootstrap.seed) ") and the number of texts they rest on. Figures \
+             that would rest on fewer than " (MINIMUM) " are left out."
         }
+        h2 { "Dehumanization" }
+        (overall(document))
+        h2 { "Precision, recall and the policy's thresholds" }
+        div.pair {
+            (plot::precision_recall(report))
+            (decisions(&report.flag, &report.review))
+        }
+        h2 { "Calibration" }
+        div.pair { (plot::reliability(report)) (bins(document)) }
+        h2 { "By category" }
+        (labels("category", report.categories.iter().map(|(c, f)| (c.name(), f)), "the policy names the category as a cause"))
+        h2 { "By way of dehumanizing" }
+        (labels("way", report.ways.iter().map(|(w, f)| (w.name(), f)), "the way is more probable than not (a policy has no thresholds for ways)"))
+        h2 { "By group mentioned" }
+        (groups(document))
+        (slices("function", "By function", &report.by_function))
+        (slices("division", "By the field category", &report.by_category))
     };
-    page.into_string()
+    page(&title, &body)
 }
 
 fn provenance(document: &Document) -> Markup {
@@ -108,10 +71,6 @@ fn provenance(document: &Document) -> Markup {
             }
         } }
     }
-}
-
-fn head(names: &[&str]) -> Markup {
-    html! { thead { tr { @for name in names { th scope="col" { (name) } } } } }
 }
 
 /// A figure with its interval, and its count where that is not in a column of its own.

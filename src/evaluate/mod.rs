@@ -18,7 +18,9 @@ mod document;
 mod html;
 mod labels;
 #[cfg(feature = "cli")]
-mod plot;
+pub(crate) mod page;
+#[cfg(feature = "cli")]
+pub(crate) mod plot;
 mod ranking;
 mod reliability;
 mod report;

@@ -11,7 +11,7 @@ const TOP: f64 = 14.0;
 const BOTTOM: f64 = 44.0;
 
 /// A plot with the title and the description that a screen reader tells.
-fn frame(
+pub(crate) fn frame(
     id: &str,
     title: &str,
     description: &str,
@@ -57,7 +57,7 @@ fn at_y(share: f64) -> f64 {
     hundredths(TOP + (1.0 - share) * SIDE)
 }
 
-fn hundredths(value: f64) -> f64 {
+pub(crate) fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 

@@ -8,8 +8,8 @@ use std::{
 use csv::{ByteRecord, ReaderBuilder, Writer};
 
 use super::{
-    FieldNames, Fields, FileError, Input, Row, RowError, Scored, named,
-    scored::{COLUMNS, columns},
+    FieldNames, Fields, FileError, Input, Row, RowError, Scored, columns::Column, jsonl::Object,
+    named, scored::values,
 };
 
 /// The rows of a file whose first record is a header.
@@ -72,44 +72,57 @@ fn row(header: &Arc<[String]>, record: ByteRecord, text_at: usize, id_at: Option
 /// Writes rows as CSV. The columns are those of the first row that has any, then the scores'.
 pub(super) struct CsvWriter<W: Write> {
     writer: Writer<W>,
+    /// The scores' columns, and their names.
+    scores: Arc<[Column]>,
+    score_names: Vec<String>,
     columns: Option<Vec<String>>,
 }
 
 impl<W: Write> CsvWriter<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { writer: Writer::from_writer(out), columns: None }
+    pub(super) fn new(out: W, scores: Arc<[Column]>) -> Self {
+        let score_names = scores.iter().map(Column::name).collect();
+        Self { writer: Writer::from_writer(out), scores, score_names, columns: None }
+    }
+
+    /// Goes on with a file that `written` holds the beginning of.
+    pub(super) fn go_on(&mut self, written: impl Read) -> Result<(), csv::Error> {
+        let mut reader = ReaderBuilder::new().from_reader(written);
+        let header = reader.byte_headers()?;
+        let own = header.len().saturating_sub(self.scores.len());
+        if !header.is_empty() {
+            let names = header.iter().take(own);
+            let text = |name| String::from_utf8_lossy(name).into_owned();
+            self.columns = Some(names.map(text).collect());
+        }
+        Ok(())
     }
 
     /// Writes a row with its scores. Gives the names of fields that have no column, and so are not
     /// in the output; the caller says so.
     pub(super) fn write(&mut self, row: &Scored) -> io::Result<Vec<String>> {
-        let mut fields = texts(&row.row.fields);
+        let is_score = |name: &String| self.score_names.contains(name);
+        let mut fields = texts(&row.row.fields)?;
         if self.columns.is_none() {
             let names: Vec<_> = fields
                 .iter()
                 .map(|(name, _)| name.clone())
-                .filter(|name| !COLUMNS.iter().any(|column| column == name))
+                .filter(|name| !is_score(name))
                 .collect();
-            self.writer.write_record(names.iter().chain(COLUMNS.iter()))?;
+            self.writer.write_record(names.iter().chain(&self.score_names))?;
             self.columns = Some(names);
         }
         let names = self.columns.as_deref().unwrap_or_default();
         for name in names {
             let found = fields.iter().position(|(field, _)| field == name);
-            let value = found.map(|at| fields.remove(at).1);
+            let value = found.and_then(|at| fields.remove(at).1);
             self.writer.write_field(value.unwrap_or_default())?;
         }
-        for value in columns(row) {
+        for value in values(row, &self.scores)? {
             self.writer.write_field(value)?;
         }
         self.writer.write_record(None::<&[u8]>)?;
-        fields.retain(|(name, _)| !COLUMNS.iter().any(|column| column == name));
+        fields.retain(|(name, _)| !is_score(name));
         Ok(fields.into_iter().map(|(name, _)| name).collect())
-    }
-
-    pub(super) fn finish(mut self) -> io::Result<W> {
-        self.writer.flush()?;
-        self.writer.into_inner().map_err(|error| error.into_error())
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -117,26 +130,28 @@ impl<W: Write> CsvWriter<W> {
     }
 }
 
-/// A row's fields as CSV holds them: JSON strings by their text, other JSON values as JSON, null as
-/// nothing.
-fn texts(fields: &Fields) -> Vec<(String, Vec<u8>)> {
-    match fields {
-        Fields::Json(object) => object
-            .iter()
-            .map(|(name, value)| {
-                let json = value.get();
-                let text = match json {
-                    "null" => String::new(),
-                    _ => serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
-                };
-                (name.clone(), text.into_bytes())
-            })
-            .collect(),
+/// A row's fields as a table of texts holds them: JSON strings by their text, other JSON values as
+/// JSON, null as nothing.
+pub(super) fn texts(fields: &Fields) -> io::Result<Vec<(String, Option<Vec<u8>>)>> {
+    let of_object = |object: &Object| {
+        let text = |json: &str| match json {
+            "null" => None,
+            _ => {
+                let text = serde_json::from_str(json).unwrap_or_else(|_| json.to_owned());
+                Some(text.into_bytes())
+            }
+        };
+        object.iter().map(|(name, value)| (name.clone(), text(value.get()))).collect()
+    };
+    Ok(match fields {
+        Fields::Json(object) => of_object(object),
         Fields::Delimited { header, record } => {
-            named(header, record).map(|(name, value)| (name, value.to_vec())).collect()
+            named(header, record).map(|(name, value)| (name, Some(value.to_vec()))).collect()
         }
+        #[cfg(feature = "parquet")]
+        Fields::Columns(place) => of_object(&place.object()?),
         Fields::Unknown => Vec::new(),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub(super) type Object = IndexMap<String, Box<RawValue>>;
 
 /// The name of the object that output rows gain. An input's field of this name, as of a file scored
 /// before, is replaced.
-const SCORES_FIELD: &str = "dignity";
+pub(super) const SCORES_FIELD: &str = "dignity";
 
 /// The rows of a file of JSON lines.
 pub(super) fn rows(
@@ -65,7 +65,7 @@ fn message(error: &serde_json::Error) -> String {
 
 /// Writes a row with its scores as a line.
 pub(super) fn write(out: &mut impl Write, row: &Scored) -> io::Result<()> {
-    let scores = to_raw_value(&row.outcome)?;
+    let scores = to_raw_value(row)?;
     let mut object = match &row.row.fields {
         Fields::Json(object) => object.clone(),
         Fields::Delimited { header, record } => {
@@ -74,6 +74,8 @@ pub(super) fn write(out: &mut impl Write, row: &Scored) -> io::Result<()> {
                 .map(|(name, bytes)| Ok((name, value(bytes)?)))
                 .collect::<io::Result<_>>()?
         }
+        #[cfg(feature = "parquet")]
+        Fields::Columns(place) => place.object()?,
         Fields::Unknown => Object::new(),
     };
     object.shift_remove(SCORES_FIELD);

@@ -1,14 +1,15 @@
 //! A row and what became of it: the form that output rows take.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::Value;
 
-use super::Row;
+use super::{Row, columns::Column};
 use crate::{
-    policy::Verdict,
-    scores::{Scores, six_decimals},
-    taxonomy::{Category, Way},
+    policy::{Decision, Verdict},
+    scores::Scores,
+    taxonomy::Category,
 };
 
 /// A row with its outcome.
@@ -16,6 +17,9 @@ use crate::{
 pub(crate) struct Scored {
     pub(crate) row: Row,
     pub(crate) outcome: Outcome,
+    /// Where several policies decide, each one's name and verdict; none for a row that was not
+    /// scored.
+    pub(crate) policies: Vec<(Arc<str>, Verdict)>,
 }
 
 /// What became of a row.
@@ -27,50 +31,64 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-/// The names of the columns that CSV outputs gain, in order.
-pub(super) static COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let categories = Category::ALL.map(|category| format!("categories.{category}"));
-    let ways = Way::ALL.map(|way| format!("ways.{way}"));
-    let fixed = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    [
-        fixed(&["dehumanization", "hate"]),
-        categories.to_vec(),
-        ways.to_vec(),
-        fixed(&["verdict", "because", "windows", "error"]),
-    ]
-    .concat()
-    .into_iter()
-    .map(|name| format!("dignity.{name}"))
-    .collect()
-});
+/// The values of `columns` in a flat table, as they are in the object that JSON lines gain; several
+/// causes are separated by spaces.
+pub(super) fn values(row: &Scored, columns: &[Column]) -> serde_json::Result<Vec<String>> {
+    let object = serde_json::to_value(row)?;
+    let found = |column: &Column| {
+        let value = column.path.iter().try_fold(&object, |value, name| value.get(name));
+        value.map(text).unwrap_or_default()
+    };
+    Ok(columns.iter().map(found).collect())
+}
 
-/// The values of [`COLUMNS`]; several causes are separated by spaces.
-pub(super) fn columns(row: &Scored) -> Vec<String> {
-    let mut values = Vec::with_capacity(COLUMNS.len());
-    match &row.outcome {
-        Outcome::Scored(scores, verdict) => {
-            let probability = |p: f32| six_decimals(p).to_string();
-            values.push(probability(scores.dehumanization()));
-            values.push(probability(scores.hate()));
-            values.extend(Category::ALL.map(|category| probability(scores.category(category))));
-            values.extend(Way::ALL.map(|way| probability(scores.way(way))));
-            let because = |verdict: &Verdict| {
-                verdict.because.iter().map(|c| c.name()).collect::<Vec<_>>().join(" ")
-            };
-            values.push(verdict.as_ref().map(|v| v.decision.to_string()).unwrap_or_default());
-            values.push(verdict.as_ref().map(because).unwrap_or_default());
-            values.push(scores.windows.len().to_string());
-            values.push(String::new());
-        }
-        Outcome::Failed(reason) => {
-            values.resize(COLUMNS.len() - 1, String::new());
-            values.push(reason.clone());
-        }
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(" "),
+        // Without the decimals that JSON gives whole numbers.
+        Value::Number(number) => number.as_f64().map_or_else(String::new, |n| n.to_string()),
+        _ => String::new(),
     }
-    values
 }
 
 /// The object that JSON lines gain.
+impl Serialize for Scored {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Object<'a> {
+            #[serde(flatten)]
+            outcome: &'a Outcome,
+            #[serde(skip_serializing_if = "Verdicts::is_empty")]
+            policies: Verdicts<'a>,
+        }
+        let policies = Verdicts(&self.policies);
+        Object { outcome: &self.outcome, policies }.serialize(serializer)
+    }
+}
+
+/// The verdicts of several policies by name.
+struct Verdicts<'a>(&'a [(Arc<str>, Verdict)]);
+
+impl Verdicts<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Verdicts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Decided<'a> {
+            verdict: Decision,
+            because: &'a [Category],
+        }
+        serializer.collect_map(self.0.iter().map(|(name, Verdict { decision, because })| {
+            (name.as_ref(), Decided { verdict: *decision, because })
+        }))
+    }
+}
+
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -94,13 +112,13 @@ mod tests {
     use super::*;
     use crate::{
         files::Fields,
-        policy::Decision,
+        model::Labels,
         scores::{Probabilities, TextView, WindowScores},
     };
 
     fn scored(outcome: Outcome) -> Scored {
         let row = Row { line: 1, id: None, text: Ok("x".into()), fields: Fields::Unknown };
-        Scored { row, outcome }
+        Scored { row, outcome, policies: Vec::new() }
     }
 
     #[test]
@@ -111,17 +129,29 @@ mod tests {
         let scores = Scores::from_windows(vec![window], &Default::default());
         let because = vec![Category::Caste, Category::Age];
         let verdict = Verdict { decision: Decision::Flag, because };
-        let good = scored(Outcome::Scored(scores, Some(verdict)));
-        let row: std::collections::HashMap<_, _> = COLUMNS.iter().zip(columns(&good)).collect();
+        let good = scored(Outcome::Scored(scores, Some(verdict.clone())));
+        let columns = Column::all(&Labels::default(), true, &[]);
+        let row: std::collections::HashMap<_, _> =
+            columns.iter().map(Column::name).zip(values(&good, &columns).unwrap()).collect();
         assert_eq!(row.len(), 2 + 10 + 5 + 4);
-        assert_eq!(row[&"dignity.dehumanization".to_owned()], "0.75");
-        assert_eq!(row[&"dignity.categories.caste".to_owned()], "0.5");
-        assert_eq!(row[&"dignity.ways.animal".to_owned()], "0");
-        assert_eq!(row[&"dignity.verdict".to_owned()], "flag");
-        assert_eq!(row[&"dignity.because".to_owned()], "caste age");
-        let bad = columns(&scored(Outcome::Failed("broken".into())));
-        assert_eq!(bad.len(), COLUMNS.len());
+        assert_eq!(row["dignity.dehumanization"], "0.75");
+        assert_eq!(row["dignity.categories.caste"], "0.5");
+        assert_eq!(row["dignity.ways.animal"], "0");
+        assert_eq!(row["dignity.verdict"], "flag");
+        assert_eq!(row["dignity.because"], "caste age");
+        let bad = values(&scored(Outcome::Failed("broken".into())), &columns).unwrap();
+        assert_eq!(bad.len(), columns.len());
         assert_eq!(bad.last().map(String::as_str), Some("broken"));
         assert_eq!(bad.concat(), "broken");
+
+        let several = Scored { policies: vec![("a.b".into(), verdict)], ..good };
+        let columns = Column::all(&Labels::default(), true, &["a.b"]);
+        let row: std::collections::HashMap<_, _> =
+            columns.iter().map(Column::name).zip(values(&several, &columns).unwrap()).collect();
+        assert_eq!(row.len(), 2 + 10 + 5 + 4 + 2);
+        assert_eq!(row["dignity.policies.a.b.verdict"], "flag");
+        let json = serde_json::to_value(&several).unwrap();
+        assert_eq!(json["policies"]["a.b"]["because"], serde_json::json!(["caste", "age"]));
+        assert_eq!((&json["verdict"], &json["windows"]), (&"flag".into(), &1.into()));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use calibration::Calibration;
 pub use checkpoint::WeightIndexError;
 pub(crate) use config::{
     BertConfig, Config, DebertaConfig, Encoder, Head as HeadConfig, HiddenAct, LayerAttention,
-    ModernBertConfig, Pooling, RelativePositions,
+    ModernBertConfig, OutputNames, Pooling, RelativePositions,
 };
 #[cfg(feature = "hub")]
 pub use hub::{DownloadProgress, HubOptions, HubSnapshot};

@@ -5,12 +5,12 @@ use candle_core::{DType, Result, Tensor};
 use super::{
     Encode,
     attention::attend,
-    layers::{LayerNorm, Linear, Loader, activate, residual},
+    layers::{LayerNorm, LayerOutput, Linear, Loader, residual},
     sequences::Sequences,
 };
 use crate::{
     engine::EngineError,
-    model::{BertConfig, Dimension, HiddenAct},
+    model::{BertConfig, Dimension},
 };
 
 /// An encoder of BERT's shape.
@@ -25,19 +25,10 @@ pub(super) struct Bert {
     layers: Vec<Layer>,
 }
 
-/// A layer, normalized after each residual connection.
-///
-/// Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
-/// Understanding", 2019.
 struct Layer {
     heads: usize,
     query_key_value: Linear,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    intermediate: Linear,
-    activation: HiddenAct,
-    output: Linear,
-    norm: LayerNorm,
+    output: LayerOutput,
 }
 
 impl Bert {
@@ -102,29 +93,27 @@ impl Layer {
         let names = config.layer(index);
         let hidden = Dimension("hidden_size", config.hidden_size);
         let intermediate = Dimension("intermediate_size", config.intermediate_size);
-        let norm = |name: &str| loader.norm(name, hidden, config.layer_norm_eps, true);
-        let linear = |names: &[&str], outputs, inputs| loader.linear(names, outputs, inputs, true);
+        let (activation, epsilon) = (config.hidden_act, config.layer_norm_eps);
+        let projections = [names.query.as_str(), &names.key, &names.value];
         Ok(Self {
             heads: config.num_attention_heads,
-            query_key_value: linear(&[&names.query, &names.key, &names.value], hidden, hidden)?,
-            attention_output: linear(&[&names.attention_output], hidden, hidden)?,
-            attention_norm: norm(&names.attention_norm)?,
-            intermediate: linear(&[&names.intermediate], intermediate, hidden)?,
-            activation: config.hidden_act,
-            output: linear(&[&names.output], hidden, intermediate)?,
-            norm: norm(&names.norm)?,
+            query_key_value: loader.linear(&projections, hidden, hidden, true)?,
+            output: LayerOutput::new(
+                loader,
+                &names.output,
+                hidden,
+                intermediate,
+                activation,
+                epsilon,
+            )?,
         })
     }
 
     fn forward(&self, hidden: &Tensor, sequences: &Sequences) -> Result<Tensor> {
         let projected = self.query_key_value.forward(hidden)?;
-        let [query, key, value] = projected.chunk(3, 1)?.try_into().map_err(|_| {
-            candle_core::Error::Msg("queries, keys and values are not of one size".to_owned())
-        })?;
-        let context = attend(sequences, [&query, &key, &value], self.heads, None)?;
-        let attended = self.attention_output.forward(&context)?;
-        let hidden = self.attention_norm.forward(&residual(hidden, &attended)?)?;
-        let expanded = activate(self.activation, &self.intermediate.forward(&hidden)?)?;
-        self.norm.forward(&residual(&hidden, &self.output.forward(&expanded)?)?)
+        let columns = hidden.dim(1)?;
+        let part = |index: usize| projected.narrow(1, index * columns, columns);
+        let context = attend(sequences, [&part(0)?, &part(1)?, &part(2)?], self.heads, None)?;
+        self.output.forward(hidden, &context)
     }
 }

@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::{
     Encode,
     attention::{merge_heads, split_heads, weigh},
-    layers::{LayerNorm, Linear, Loader, activate, residual},
+    layers::{LayerNorm, LayerOutput, Linear, Loader, activate, residual},
     sequences::Sequences,
 };
 use crate::{
@@ -35,12 +35,7 @@ pub(super) struct Deberta {
 
 struct Layer {
     attention: Disentangled,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    intermediate: Linear,
-    activation: HiddenAct,
-    output: Linear,
-    norm: LayerNorm,
+    output: LayerOutput,
 }
 
 /// Disentangled attention.
@@ -169,13 +164,12 @@ impl Layer {
         index: usize,
         relative_embeddings: Option<&Tensor>,
     ) -> std::result::Result<Self, EngineError> {
-        let name = |part: &str| format!("deberta.encoder.layer.{index}.{part}");
         let hidden = Dimension("hidden_size", config.hidden_size);
         let intermediate = Dimension("intermediate_size", config.intermediate_size);
-        let linear =
-            |part: &str, outputs, inputs| loader.linear(&[&name(part)], outputs, inputs, true);
-        let norm = |part: &str| loader.norm(&name(part), hidden, config.layer_norm_eps, true);
-        let attention = |part: &str| linear(&format!("attention.self.{part}"), hidden, hidden);
+        let attention = |part: &str| {
+            let name = format!("{}.attention.self.{part}", DebertaConfig::layer(index));
+            loader.linear(&[&name], hidden, hidden, true)
+        };
         let (query, key) = (attention("query_proj")?, attention("key_proj")?);
         let heads = config.num_attention_heads;
         let (mut position_key, mut position_query) = (None, None);
@@ -209,12 +203,14 @@ impl Layer {
                 position_query,
                 scale: ((config.hidden_size / heads * terms) as f64).sqrt(),
             },
-            attention_output: linear("attention.output.dense", hidden, hidden)?,
-            attention_norm: norm("attention.output.LayerNorm")?,
-            intermediate: linear("intermediate.dense", intermediate, hidden)?,
-            activation: config.hidden_act,
-            output: linear("output.dense", hidden, intermediate)?,
-            norm: norm("output.LayerNorm")?,
+            output: LayerOutput::new(
+                loader,
+                &DebertaConfig::output(index),
+                hidden,
+                intermediate,
+                config.hidden_act,
+                config.layer_norm_eps,
+            )?,
         })
     }
 
@@ -225,10 +221,7 @@ impl Layer {
         distances: Option<&Distances>,
     ) -> Result<Tensor> {
         let context = self.attention.forward(hidden, sequences, distances)?;
-        let attended = self.attention_output.forward(&context)?;
-        let hidden = self.attention_norm.forward(&residual(hidden, &attended)?)?;
-        let expanded = activate(self.activation, &self.intermediate.forward(&hidden)?)?;
-        self.norm.forward(&residual(&hidden, &self.output.forward(&expanded)?)?)
+        self.output.forward(hidden, &context)
     }
 }
 

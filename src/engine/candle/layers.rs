@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 
 use crate::{
     engine::EngineError,
-    model::{Dimension, HiddenAct, Weights},
+    model::{Dimension, HiddenAct, OutputNames, Weights},
 };
 
 /// Puts a model's tensors onto a device.
@@ -125,6 +125,49 @@ impl LayerNorm {
             let epsilon = self.epsilon as f32;
             candle_nn::ops::layer_norm(&rows.contiguous()?, &self.gamma, &self.beta, epsilon)
         }
+    }
+}
+
+/// What follows attention in a layer that is normalized after each residual connection.
+///
+/// Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
+/// Understanding", 2019.
+pub(super) struct LayerOutput {
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    activation: HiddenAct,
+    output: Linear,
+    norm: LayerNorm,
+}
+
+impl LayerOutput {
+    pub(super) fn new(
+        loader: &Loader<'_>,
+        names: &OutputNames,
+        hidden: Dimension,
+        intermediate: Dimension,
+        activation: HiddenAct,
+        epsilon: f64,
+    ) -> std::result::Result<Self, EngineError> {
+        let linear = |name: &str, outputs, inputs| loader.linear(&[name], outputs, inputs, true);
+        Ok(Self {
+            attention_output: linear(&names.attention_output, hidden, hidden)?,
+            attention_norm: loader.norm(&names.attention_norm, hidden, epsilon, true)?,
+            intermediate: linear(&names.intermediate, intermediate, hidden)?,
+            activation,
+            output: linear(&names.output, hidden, intermediate)?,
+            norm: loader.norm(&names.norm, hidden, epsilon, true)?,
+        })
+    }
+
+    /// The layer's hidden states, of those before it and of what they attend to, all
+    /// `[tokens, hidden]`.
+    pub(super) fn forward(&self, hidden: &Tensor, context: &Tensor) -> Result<Tensor> {
+        let attended = self.attention_output.forward(context)?;
+        let hidden = self.attention_norm.forward(&residual(hidden, &attended)?)?;
+        let expanded = activate(self.activation, &self.intermediate.forward(&hidden)?)?;
+        self.norm.forward(&residual(&hidden, &self.output.forward(&expanded)?)?)
     }
 }
 

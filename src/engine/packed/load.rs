@@ -25,15 +25,20 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
                 key_value: tensors.linear(simd, &[&names.key, &names.value], hidden, hidden)?,
                 attention_output: tensors.linear(
                     simd,
-                    &[&names.attention_output],
+                    &[&names.output.attention_output],
                     hidden,
                     hidden,
                 )?,
-                attention_norm: tensors.norm(&names.attention_norm, hidden)?,
-                intermediate: tensors.linear(simd, &[&names.intermediate], intermediate, hidden)?,
+                attention_norm: tensors.norm(&names.output.attention_norm, hidden)?,
+                intermediate: tensors.linear(
+                    simd,
+                    &[&names.output.intermediate],
+                    intermediate,
+                    hidden,
+                )?,
                 activation: config.hidden_act,
-                output: tensors.linear(simd, &[&names.output], hidden, intermediate)?,
-                norm: tensors.norm(&names.norm, hidden)?,
+                output: tensors.linear(simd, &[&names.output.output], hidden, intermediate)?,
+                norm: tensors.norm(&names.output.norm, hidden)?,
             })
         };
         let head = &model.config.head;

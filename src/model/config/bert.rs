@@ -33,16 +33,34 @@ enum Names {
     DistilBert,
 }
 
-/// The names of a layer's tensors, to which `.weight` and `.bias` are added.
+/// The names of a layer's linear layers and normalizations, to which `.weight` and `.bias` are added.
 pub(crate) struct LayerNames {
     pub(crate) query: String,
     pub(crate) key: String,
     pub(crate) value: String,
+    pub(crate) output: OutputNames,
+}
+
+/// The same of what follows attention.
+pub(crate) struct OutputNames {
     pub(crate) attention_output: String,
     pub(crate) attention_norm: String,
     pub(crate) intermediate: String,
     pub(crate) output: String,
     pub(crate) norm: String,
+}
+
+impl OutputNames {
+    /// As transformers' `BertModel` names them in the layer that begins with `layer`.
+    pub(super) fn of_bert(layer: &str) -> Self {
+        Self {
+            attention_output: format!("{layer}.attention.output.dense"),
+            attention_norm: format!("{layer}.attention.output.LayerNorm"),
+            intermediate: format!("{layer}.intermediate.dense"),
+            output: format!("{layer}.output.dense"),
+            norm: format!("{layer}.output.LayerNorm"),
+        }
+    }
 }
 
 impl BertConfig {
@@ -67,16 +85,12 @@ impl BertConfig {
     pub(crate) fn layer(&self, index: usize) -> LayerNames {
         match self.names {
             Names::Bert(prefix) => {
-                let name = |part: &str| format!("{prefix}encoder.layer.{index}.{part}");
+                let layer = format!("{prefix}encoder.layer.{index}");
                 LayerNames {
-                    query: name("attention.self.query"),
-                    key: name("attention.self.key"),
-                    value: name("attention.self.value"),
-                    attention_output: name("attention.output.dense"),
-                    attention_norm: name("attention.output.LayerNorm"),
-                    intermediate: name("intermediate.dense"),
-                    output: name("output.dense"),
-                    norm: name("output.LayerNorm"),
+                    query: format!("{layer}.attention.self.query"),
+                    key: format!("{layer}.attention.self.key"),
+                    value: format!("{layer}.attention.self.value"),
+                    output: OutputNames::of_bert(&layer),
                 }
             }
             Names::DistilBert => {
@@ -85,11 +99,13 @@ impl BertConfig {
                     query: name("attention.q_lin"),
                     key: name("attention.k_lin"),
                     value: name("attention.v_lin"),
-                    attention_output: name("attention.out_lin"),
-                    attention_norm: name("sa_layer_norm"),
-                    intermediate: name("ffn.lin1"),
-                    output: name("ffn.lin2"),
-                    norm: name("output_layer_norm"),
+                    output: OutputNames {
+                        attention_output: name("attention.out_lin"),
+                        attention_norm: name("sa_layer_norm"),
+                        intermediate: name("ffn.lin1"),
+                        output: name("ffn.lin2"),
+                        norm: name("output_layer_norm"),
+                    },
                 }
             }
         }
@@ -110,7 +126,7 @@ struct File {
     num_hidden_layers: usize,
     num_attention_heads: usize,
     intermediate_size: usize,
-    #[serde(default = "gelu")]
+    #[serde(default)]
     hidden_act: HiddenAct,
     max_position_embeddings: usize,
     #[serde(default = "two")]
@@ -123,10 +139,6 @@ struct File {
     embedding_size: Option<usize>,
     #[serde(default)]
     position_embedding_type: Option<String>,
-}
-
-fn gelu() -> HiddenAct {
-    HiddenAct::Gelu
 }
 
 fn two() -> usize {
@@ -187,7 +199,7 @@ struct DistilBertFile {
     n_layers: usize,
     n_heads: usize,
     hidden_dim: usize,
-    #[serde(default = "gelu")]
+    #[serde(default)]
     activation: HiddenAct,
     max_position_embeddings: usize,
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{ConfigError, Encoder, Head, HiddenAct, Pooling, Transform};
+use super::{ConfigError, Encoder, Head, HiddenAct, OutputNames, Pooling, Transform};
 
 /// The geometry of a DeBERTa-v2 encoder.
 #[derive(Clone, Debug)]
@@ -26,6 +26,18 @@ pub(crate) struct DebertaConfig {
     pub(crate) p2c: bool,
     /// A convolution beside the first layer.
     pub(crate) convolution: Option<Convolution>,
+}
+
+impl DebertaConfig {
+    /// What the names of a layer's tensors begin with.
+    pub(crate) fn layer(index: usize) -> String {
+        format!("deberta.encoder.layer.{index}")
+    }
+
+    /// The names of what follows a layer's attention.
+    pub(crate) fn output(index: usize) -> OutputNames {
+        OutputNames::of_bert(&Self::layer(index))
+    }
 }
 
 /// How relative positions are told apart.
@@ -93,7 +105,7 @@ struct File {
     conv_groups: usize,
     #[serde(default = "tanh")]
     conv_act: HiddenAct,
-    #[serde(default = "gelu")]
+    #[serde(default)]
     pooler_hidden_act: HiddenAct,
     #[serde(default)]
     pooler_hidden_size: Option<usize>,
@@ -125,10 +137,6 @@ fn one() -> usize {
 
 fn tanh() -> HiddenAct {
     HiddenAct::Tanh
-}
-
-fn gelu() -> HiddenAct {
-    HiddenAct::Gelu
 }
 
 pub(super) fn read(json: &[u8]) -> Result<(Encoder, Head), ConfigError> {

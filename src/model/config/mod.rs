@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub(crate) use self::{
-    bert::BertConfig,
+    bert::{BertConfig, OutputNames},
     deberta::{DebertaConfig, RelativePositions},
     modernbert::{LayerAttention, ModernBertConfig},
 };
@@ -47,12 +47,13 @@ pub(crate) struct Head {
 }
 
 /// How the hidden states of a window's tokens become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Pooling {
     /// Their mean over the tokens that are not padding.
     Mean,
     /// The first token's.
+    #[default]
     Cls,
 }
 
@@ -84,9 +85,10 @@ pub(crate) enum ProblemType {
 }
 
 /// An activation function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) enum HiddenAct {
     /// With the error function.
+    #[default]
     #[serde(rename = "gelu")]
     Gelu,
     /// With the tanh approximation.

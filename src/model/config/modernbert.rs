@@ -45,7 +45,7 @@ struct File {
     num_hidden_layers: usize,
     num_attention_heads: usize,
     intermediate_size: usize,
-    #[serde(default = "gelu")]
+    #[serde(default)]
     hidden_activation: HiddenAct,
     max_position_embeddings: usize,
     #[serde(default = "epsilon")]
@@ -70,11 +70,11 @@ struct File {
     local_rope_theta: f64,
     #[serde(default = "local_attention")]
     local_attention: usize,
-    #[serde(default = "cls")]
+    #[serde(default)]
     classifier_pooling: Pooling,
     #[serde(default)]
     classifier_bias: bool,
-    #[serde(default = "gelu")]
+    #[serde(default)]
     classifier_activation: HiddenAct,
 }
 
@@ -92,10 +92,6 @@ struct Rope {
     rope_type: Option<String>,
     #[serde(default)]
     rope_theta: Option<f64>,
-}
-
-fn gelu() -> HiddenAct {
-    HiddenAct::Gelu
 }
 
 fn epsilon() -> f64 {
@@ -116,10 +112,6 @@ fn local_theta() -> f64 {
 
 fn local_attention() -> usize {
     128
-}
-
-fn cls() -> Pooling {
-    Pooling::Cls
 }
 
 pub(super) fn read(json: &[u8]) -> Result<(Encoder, Head), ConfigError> {

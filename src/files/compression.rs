@@ -91,7 +91,7 @@ pub(super) struct Compressor<W: Write> {
 enum State<W: Write> {
     /// No member is open.
     Between(W),
-    Gzip(GzEncoder<W>),
+    Gzip(Box<GzEncoder<W>>),
     #[cfg(feature = "zstd")]
     Zstd(zstd::stream::write::Encoder<'static, W>),
     /// A member could not be completed.
@@ -144,7 +144,9 @@ impl<W: Write> Compressor<W> {
         };
         self.state = match self.compression {
             Compression::None => State::Between(out),
-            Compression::Gzip => State::Gzip(GzEncoder::new(out, flate2::Compression::default())),
+            Compression::Gzip => {
+                State::Gzip(Box::new(GzEncoder::new(out, flate2::Compression::default())))
+            }
             #[cfg(feature = "zstd")]
             Compression::Zstd => State::Zstd(zstd::stream::write::Encoder::new(out, 0)?),
             #[cfg(not(feature = "zstd"))]

@@ -258,9 +258,10 @@ fn forms<'a>(
     targets: &'a Targets,
 ) -> Result<Forms<'a>, CliError> {
     let columns: Arc<[Column]> = columns.into();
+    #[cfg(feature = "parquet")]
     let run: Arc<str> = serde_json::to_string(run).map_err(io::Error::from)?.into();
     #[cfg(not(feature = "parquet"))]
-    let _ = (arguments, sources);
+    let _ = (arguments, run, sources);
     Ok(Box::new(move |at| {
         let Some(target) = targets.get(at) else {
             return Err(io::Error::other("there is no such output").into());
@@ -269,6 +270,7 @@ fn forms<'a>(
             format: target.format,
             compression: target.compression,
             columns: Arc::clone(&columns),
+            #[cfg(feature = "parquet")]
             run: Arc::clone(&run),
             #[cfg(feature = "parquet")]
             table: targets.table(at, sources, arguments.format)?,

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     cli::CliError,
-    files::{Compression, Format, Input, OutputFormat, Source, replaceable, target},
+    files::{Compression, Input, OutputFormat, Source, replaceable, target},
 };
 
 /// The outputs of a run: one for all inputs, or one for each.
@@ -169,9 +169,9 @@ impl Targets {
         &self,
         target: usize,
         sources: &[Source],
-        format: Option<Format>,
+        format: Option<crate::files::Format>,
     ) -> Result<Option<crate::files::Table>, CliError> {
-        use crate::files::{FileError, Table};
+        use crate::files::{FileError, Format, Table};
         if self.get(target).is_none_or(|target| target.format != OutputFormat::Parquet) {
             return Ok(None);
         }

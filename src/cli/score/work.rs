@@ -10,6 +10,8 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use indexmap::IndexMap;
@@ -120,12 +122,8 @@ impl Work {
         let failed = |source| WorkError::Directory { directory: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(failed)?;
         let lock = File::create(directory.join(LOCK)).map_err(failed)?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                return Err(WorkError::InUse { directory: directory.to_owned() });
-            }
-            // Some file systems have no locks; the user has to see to it there.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        if !locked(&lock) {
+            return Err(WorkError::InUse { directory: directory.to_owned() });
         }
         let mut checkpoint = match restart {
             true => None,
@@ -223,6 +221,18 @@ impl Drop for Work {
     }
 }
 
+/// Takes the lock. A run that was killed just now may hold it for a moment.
+fn locked(lock: &File) -> bool {
+    for _ in 0..10 {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
+            // Some file systems have no locks; the user has to see to it there.
+            Ok(()) | Err(TryLockError::Error(_)) => return true,
+        }
+    }
+    false
+}
+
 /// The list as it was at the checkpoint; what was added later is cut off.
 fn read_finished(file: &mut File, bytes: u64) -> io::Result<Vec<Finished>> {
     file.set_len(bytes)?;
@@ -247,6 +257,8 @@ fn clear(directory: &Path) -> io::Result<()> {
             return Err(io::Error::other(format!("{name} in it is not of dignity; remove it")));
         }
     }
+    // Without the checkpoint the rest is worth nothing; with it, it would be missed.
+    left.sort_by_key(|path| path.file_name() != Some(CHECKPOINT.as_ref()));
     left.iter().try_for_each(fs::remove_file)
 }
 

@@ -62,6 +62,7 @@ pub(crate) struct Form {
     /// The columns that rows gain.
     pub(crate) columns: Arc<[Column]>,
     /// What the run is made with, as JSON; for formats that have a place for it.
+    #[cfg(feature = "parquet")]
     pub(crate) run: Arc<str>,
     /// The table that the rows come from, where they come from one.
     #[cfg(feature = "parquet")]

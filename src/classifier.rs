@@ -101,25 +101,10 @@ impl Classifier {
         tokenized: &Tokenized,
         remembered: Option<&mut Remembered>,
     ) -> Result<Vec<Scores>, Error> {
-        // The windows of all texts in one list; each text's are neighbours.
-        let contents: Vec<_> =
-            tokenized.windows().map(|(reading, window)| reading.content(window)).collect();
+        let contents: Vec<_> = tokenized.contents().collect();
         let probabilities =
             without_repeats(&contents, remembered, |fresh| self.probabilities(fresh))?;
-        let mut probabilities = probabilities.into_iter();
-        let texts = tokenized.texts.iter().map(|text| match text.unscored {
-            Some(reason) => Scores::without_content(reason),
-            None => {
-                let windows = text.windows().zip(probabilities.by_ref());
-                let scored = windows.map(|((reading, window), probabilities)| WindowScores {
-                    view: reading.view,
-                    bytes: window.bytes.clone(),
-                    probabilities,
-                });
-                Scores::from_windows(scored.collect())
-            }
-        });
-        Ok(texts.collect())
+        Ok(tokenized.scores(probabilities))
     }
 
     /// The probabilities of every window, in order, given its tokens without special ones.
@@ -198,6 +183,12 @@ impl Classifier {
     /// The digest of the model's `dignity.json`, which holds those of its other files.
     pub fn model_digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The digest of the model's `tokenizer.json`.
+    #[cfg(feature = "server")]
+    pub(crate) fn tokenizer_digest(&self) -> Option<Digest> {
+        self.manifest.digest("tokenizer.json")
     }
 
     /// The device that computes.
@@ -336,6 +327,56 @@ impl Tokenized {
     /// reads, and what scoring costs.
     pub fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
         self.windows().map(|(_, window)| window.tokens.len() + self.special_tokens)
+    }
+
+    /// The tokens of every window of every text, without special ones, in order; each text's are
+    /// neighbours.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &[u32]> {
+        self.windows().map(|(reading, window)| reading.content(window))
+    }
+
+    /// The scores of every text, given the probabilities of every window.
+    pub(crate) fn scores(
+        &self,
+        probabilities: impl IntoIterator<Item = Probabilities>,
+    ) -> Vec<Scores> {
+        let mut probabilities = probabilities.into_iter();
+        let texts = self.texts.iter().map(|text| match text.unscored {
+            Some(reason) => Scores::without_content(reason),
+            None => {
+                let windows = text.windows().zip(probabilities.by_ref());
+                let scored = windows.map(|((reading, window), probabilities)| WindowScores {
+                    view: reading.view,
+                    bytes: window.bytes.clone(),
+                    probabilities,
+                });
+                Scores::from_windows(scored.collect())
+            }
+        });
+        texts.collect()
+    }
+
+    /// Each text by itself, in order.
+    #[cfg(feature = "server")]
+    pub(crate) fn into_texts(self) -> impl Iterator<Item = Self> {
+        let special_tokens = self.special_tokens;
+        self.texts.into_iter().map(move |text| Self { texts: vec![text], special_tokens })
+    }
+
+    /// Windows of tokens that are of no text; their scores, in order, are those of one text's windows.
+    #[cfg(feature = "server")]
+    pub(crate) fn of_windows(contents: &[&[u32]], special_tokens: usize) -> Self {
+        let mut ids = Vec::new();
+        let windows = contents.iter().map(|content| {
+            let start = ids.len();
+            ids.extend_from_slice(content);
+            Window { tokens: start..ids.len(), bytes: 0..0 }
+        });
+        let windows = windows.collect();
+        let tokens = Tokens { ids, offsets: Vec::new() };
+        let reading = Reading { view: TextView::Raw, tokens, windows };
+        let text = WindowedText { readings: vec![reading], unscored: None };
+        Self { texts: vec![text], special_tokens }
     }
 
     fn windows(&self) -> impl Iterator<Item = (&Reading, &Window)> {

@@ -25,6 +25,7 @@
 //!
 //! - `shipped` (default): the model that ships, as part of the library.
 //! - `cli` (default): what the `dignity` command needs.
+//! - `server`: `dignity serve`, which answers over HTTP; the library is the same with it.
 //! - `cuda`, `metal`: GPUs through candle.
 
 mod batch;
@@ -42,6 +43,8 @@ mod model;
 mod policy;
 mod repeats;
 mod scores;
+#[cfg(feature = "server")]
+mod server;
 mod taxonomy;
 mod text;
 

@@ -37,7 +37,7 @@ pub(super) struct Listening {
 /// Why TLS cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("the certificate {} and its key {} cannot be used: {source}", certificate.display(), key.display())]
-pub(super) struct TlsError {
+pub(crate) struct TlsError {
     certificate: PathBuf,
     key: PathBuf,
     source: io::Error,
@@ -58,7 +58,7 @@ impl TlsFiles {
 
 /// Why listening ended badly, or did not begin.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ListenError {
+pub(crate) enum ListenError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]

@@ -34,13 +34,17 @@ use std::{
 };
 
 pub(crate) use {
-    keys::Keys, listen::TlsFiles, log::start as start_log, policies::Policies,
-    scoring::ScoringLimits, service::Limits,
+    keys::Keys,
+    listen::{ListenError, TlsFiles},
+    log::start as start_log,
+    policies::Policies,
+    scoring::ScoringLimits,
+    service::Limits,
 };
 
 use self::{
     audit::Audit,
-    listen::{ListenError, Listening, listen},
+    listen::{Listening, listen},
     metrics::Metrics,
     service::Service,
 };
@@ -55,8 +59,8 @@ pub(crate) enum ServerError {
     Audit { path: PathBuf, source: io::Error },
     #[error("the threads could not be started: {0}")]
     Threads(#[source] io::Error),
-    #[error("{0}")]
-    Listen(String),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 /// What a service is started with.
@@ -128,8 +132,5 @@ where
     });
     // Everything that holds the service ends with the runtime; its threads end with it.
     drop(runtime);
-    ended.map_err(|error| match error {
-        ListenError::Tls(error) => ServerError::Listen(error.to_string()),
-        ListenError::Io(error) => ServerError::Listen(error.to_string()),
-    })
+    Ok(ended?)
 }

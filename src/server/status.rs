@@ -1,6 +1,6 @@
 //! `GET /health`, `/ready`, `/metrics` and `/v1/policies`: how the service is and decides.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{fault::Fault, metrics, service::Service};
+use crate::taxonomy::Category;
 
 /// Whether the service is as it should be.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,6 +70,8 @@ pub(super) struct PolicyInfo {
     flag: f32,
     /// A person should look at this probability or above.
     review: f32,
+    /// A category is named as a cause at this probability or above.
+    because: BTreeMap<&'static str, f32>,
 }
 
 /// The policies that a request may name.
@@ -86,6 +89,7 @@ pub(super) async fn policies(State(service): State<Arc<Service>>) -> Json<Vec<Po
         default: Arc::ptr_eq(policy, policies.default_policy()),
         flag: policy.flag().dehumanization,
         review: policy.review().dehumanization,
+        because: Category::ALL.map(|category| (category.name(), policy.because(category))).into(),
     });
     Json(info.collect())
 }

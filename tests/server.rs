@@ -93,16 +93,13 @@ impl Server {
         let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| {
             panic!("{line:?} {}", fs::read_to_string(directory.path().join("log")).unwrap())
         });
-        let mut agent = ureq::Agent::config_builder()
+        let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)));
-        if let Ok(pem) = fs::read(directory.path().join("certificate.pem")) {
-            let certificate = ureq::tls::Certificate::from_pem(&pem).unwrap();
-            let roots = ureq::tls::RootCerts::new_with_certs(&[certificate]);
-            agent = agent.tls_config(ureq::tls::TlsConfig::builder().root_certs(roots).build());
-        }
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .into();
         let (url, address) = (url.to_owned(), url.split_once("://").unwrap().1.to_owned());
-        Self { child, url, address, directory, agent: agent.build().into() }
+        Self { child, url, address, directory, agent }
     }
 
     fn url(&self, path: &str) -> String {
@@ -662,6 +659,9 @@ fn a_full_queue_is_told_and_nothing_else_fails() {
         }
     });
     assert!(refused.load(Ordering::SeqCst) > 0);
+    // What can never find room is not told to come again.
+    let never = server.post("/v1/moderations", &json!({ "input": vec!["a"; 9] }));
+    assert_eq!(never.status, 413);
     let counted = server.metric(r#"dignity_requests_total{api="moderations",status="429"}"#);
     assert_eq!(counted, f64::from(u32::try_from(refused.load(Ordering::SeqCst)).unwrap()));
     assert_scored(&server.scored("a dog"), "a dog");
@@ -702,7 +702,10 @@ fn keys_open_the_door() {
     };
     let path = "/v1/moderations";
     let missing = ask(path, None);
-    assert_eq!((missing.status, missing.header("www-authenticate")), (401, "Bearer"));
+    assert_eq!(
+        (missing.status, missing.header("www-authenticate")),
+        (401, "Bearer realm=\"dignity\"")
+    );
     assert_eq!(missing.json()["error"]["code"], "missing_api_key");
     for wrong in ["Bearer first-ke", "Bearer", "Bearer ", "Basic first-key", "first-key"] {
         assert_eq!(ask(path, Some(("Authorization", wrong))).status, 401, "{wrong}");
@@ -781,16 +784,36 @@ fn policies_are_read_again_on_request_and_bad_ones_are_not_taken() {
     assert_eq!(server.metric(r#"dignity_policy_reloads_total{outcome="failure"}"#), 1.0);
 }
 
+/// What the server answers to a request for its health over TLS.
+fn secure_health(server: &Server, certificate: &str) -> String {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    let provider = rustls::crypto::ring::default_provider();
+    let config = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connection = rustls::ClientConnection::new(config.into(), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, server.raw());
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[cfg(unix)]
 #[test]
 fn a_certificate_makes_it_https() {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let files = || directory(&[("certificate.pem", &certificate), ("key.pem", &key)]);
+    let certificate = include_str!("fixtures/tls/certificate.pem");
+    let key = include_str!("fixtures/tls/key.pem");
+    let files = || directory(&[("certificate.pem", certificate), ("key.pem", key)]);
     let arguments = ["--tls-cert", "certificate.pem", "--tls-key", "key.pem"];
     let server = Server::start_in(files(), &arguments, &[]);
     assert!(server.url.starts_with("https://"));
-    assert_scored(&server.scored("a dog"), "a dog");
+    assert!(secure_health(&server, certificate).starts_with("HTTP/1.1 200"));
     // In the clear it says nothing.
     let mut clear = server.raw();
     clear.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -801,7 +824,7 @@ fn a_certificate_makes_it_https() {
     fs::write(server.path("key.pem"), "no key").unwrap();
     server.signal("-HUP");
     until("the fault is told", || server.log().contains("certificate stays as it was"));
-    assert_scored(&server.scored("a cat"), "a cat");
+    assert!(secure_health(&server, certificate).starts_with("HTTP/1.1 200"));
     for wrong in
         [&arguments[..2], &["--tls-cert", "certificate.pem", "--tls-key", "certificate.pem"]]
     {

@@ -277,17 +277,18 @@ impl Settings {
             Device::Cpu => 512 * classifier.threads(),
             Device::Cuda(_) | Device::Metal(_) => 32_768,
         };
-        let texts = self.max_texts.unwrap_or(1_000);
         let body_bytes = self.max_body_bytes.unwrap_or(1 << 20);
+        let queue_texts = self.queue_texts.unwrap_or(4_096);
         Ok(Limits {
             body_bytes,
             text_bytes: self.max_text_bytes.unwrap_or(1 << 18),
-            texts,
+            // What would never find room in the queue is not asked to try again.
+            texts: self.max_texts.unwrap_or(1_000).min(queue_texts),
             read_timeout: seconds("read_timeout", self.read_timeout.unwrap_or(10.0))?,
             answer_timeout: seconds("answer_timeout", self.answer_timeout.unwrap_or(60.0))?,
             scoring: ScoringLimits {
-                queue_texts: self.queue_texts.unwrap_or(4_096),
-                queue_bytes: self.queue_bytes.unwrap_or(1 << 24),
+                queue_texts,
+                queue_bytes: self.queue_bytes.unwrap_or(1 << 24).max(body_bytes),
                 round_tokens: self.round_tokens.unwrap_or(round_tokens),
                 max_wait: Duration::from_millis(self.max_wait_ms.unwrap_or(2)),
             },

@@ -167,6 +167,9 @@ impl IntoResponse for Fault {
     }
 }
 
+/// With a realm, without which some clients take the header for malformed.
+const BEARER: &str = "Bearer realm=\"dignity\"";
+
 /// Gives faults their body.
 pub(super) async fn render(request: Request, next: Next) -> Response {
     let api = Api::of(request.uri().path());
@@ -179,7 +182,7 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Kind::Unauthorized => {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
         }
         // What is left of the body is not worth reading.
         Kind::Slow | Kind::TooLarge => {

@@ -1,8 +1,9 @@
 //! `POST /v1/moderations`, in the shape of OpenAI's moderation API.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use axum::{Json, extract::State};
+use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
@@ -134,10 +135,13 @@ struct ModerationResult {
     flagged: bool,
     /// `dehumanization`, when flagged; the categories that caused it; `hate`, at a probability of
     /// 0.5 or above.
-    categories: BTreeMap<&'static str, bool>,
+    #[schema(value_type = BTreeMap<String, bool>)]
+    categories: IndexMap<&'static str, bool>,
     /// Probabilities.
-    category_scores: BTreeMap<&'static str, f32>,
-    category_applied_input_types: BTreeMap<&'static str, [&'static str; 1]>,
+    #[schema(value_type = BTreeMap<String, f32>)]
+    category_scores: IndexMap<&'static str, f32>,
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
+    category_applied_input_types: IndexMap<&'static str, [&'static str; 1]>,
     /// Why the text could not be scored; an addition to OpenAI's API.
     #[serde(skip_serializing_if = "Option::is_none")]
     unscored: Option<String>,
@@ -174,9 +178,9 @@ fn result(scores: &Scores, verdict: &Verdict) -> ModerationResult {
     let flagged = verdict.decision == Decision::Flag;
     let mut result = ModerationResult {
         flagged,
-        categories: BTreeMap::new(),
-        category_scores: BTreeMap::new(),
-        category_applied_input_types: BTreeMap::new(),
+        categories: IndexMap::new(),
+        category_scores: IndexMap::new(),
+        category_applied_input_types: IndexMap::new(),
         unscored: scores.unscored.map(|reason| reason.to_string()),
     };
     let mut add = |name, applies, score| {

@@ -1,8 +1,9 @@
 //! `POST /v1/score`: everything that is known of texts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -91,8 +92,10 @@ struct ScoredText {
 struct Labels {
     dehumanization: f32,
     hate: f32,
-    categories: BTreeMap<&'static str, f32>,
-    ways: BTreeMap<&'static str, f32>,
+    #[schema(value_type = BTreeMap<String, f32>)]
+    categories: IndexMap<&'static str, f32>,
+    #[schema(value_type = BTreeMap<String, f32>)]
+    ways: IndexMap<&'static str, f32>,
 }
 
 /// Probabilities of a window.

@@ -341,3 +341,62 @@ fn take(jobs: &mut [Job], mut budget: usize) -> Vec<Taken> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job of windows with so many tokens each, two special ones included.
+    fn job(lengths: &[usize]) -> (Job, oneshot::Receiver<Result<Vec<Scores>, ScoringError>>) {
+        let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let contents: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![7; length - 2]).collect();
+        let contents: Vec<&[u32]> = contents.iter().map(Vec::as_slice).collect();
+        let (answer, scores) = oneshot::channel();
+        let place = Place { _texts: permit(), _bytes: permit() };
+        (Job::of_tokenized(Tokenized::of_windows(&contents, 2), place, answer), scores)
+    }
+
+    fn taken(jobs: &mut [Job], budget: usize) -> Vec<(usize, usize)> {
+        take(jobs, budget).into_iter().map(|taken| (taken.job, taken.tokens)).collect()
+    }
+
+    #[test]
+    fn jobs_have_their_turns_window_by_window() {
+        let ((huge, _h), (small, _s), (other, _o)) = (job(&[9; 100]), job(&[4]), job(&[3, 5]));
+        let mut jobs = [huge, small, other];
+        assert_eq!(taken(&mut jobs, 30), [(0, 9), (1, 4), (2, 3), (0, 9), (2, 5)]);
+        assert_eq!(taken(&mut jobs, 18), [(0, 9), (0, 9)]);
+        // A window that is larger than a round is one.
+        assert_eq!(taken(&mut jobs, 1), [(0, 9)]);
+        assert!(taken(&mut jobs[1..], 30).is_empty());
+    }
+
+    #[test]
+    fn a_job_is_complete_when_its_last_window_is_computed() {
+        let (mut job, mut scores) = job(&[3, 4, 5]);
+        let all = take(std::slice::from_mut(&mut job), 100);
+        assert_eq!(all.len(), 3);
+        assert_eq!(job.content(&all[2]), Some(&[7, 7, 7][..]));
+        for part in [0.1, 0.3, 0.2] {
+            assert!(!job.is_complete() && scores.try_recv().is_err());
+            job.push_computed(Probabilities { hate: part, ..Probabilities::default() });
+        }
+        assert!(job.is_complete() && !job.is_given_up());
+        job.finish();
+        let scores = scores.try_recv().unwrap().unwrap();
+        let parts: Vec<_> = scores[0].windows.iter().map(|w| w.probabilities.hate).collect();
+        assert_eq!(parts, [0.1, 0.3, 0.2]);
+        assert_eq!(scores[0].hate(), 0.3);
+    }
+
+    #[test]
+    fn a_caller_that_leaves_or_was_told_a_failure_is_not_waited_for() {
+        let (left, scores) = job(&[3]);
+        drop(scores);
+        assert!(left.is_given_up());
+        let (mut failed, mut scores) = job(&[3]);
+        failed.fail(ScoringError::Lost);
+        assert!(failed.is_given_up() && failed.is_complete());
+        assert!(matches!(scores.try_recv(), Ok(Err(ScoringError::Lost))));
+    }
+}

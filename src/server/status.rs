@@ -1,6 +1,6 @@
 //! `GET /health`, `/ready`, `/metrics` and `/v1/policies`: how the service is and decides.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -8,6 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use indexmap::IndexMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -71,7 +72,8 @@ pub(super) struct PolicyInfo {
     /// A person should look at this probability or above.
     review: f32,
     /// A category is named as a cause at this probability or above.
-    because: BTreeMap<&'static str, f32>,
+    #[schema(value_type = BTreeMap<String, f32>)]
+    because: IndexMap<&'static str, f32>,
 }
 
 /// The policies that a request may name.

@@ -733,6 +733,9 @@ fn keys_open_the_door() {
     }
     let refused = serve(&server.directory, &["--api-keys-file", "empty"], &[]).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
+    let empty = [("DIGNITY_API_KEYS", "")];
+    let refused = serve(&server.directory, &[], &empty).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
     let environment = Server::start_in(directory(&[]), &[], &[("DIGNITY_API_KEYS", "a,b")]);
     assert_eq!(environment.post("/v1/score", &json!({ "texts": "a" })).status, 401);
 }

@@ -184,8 +184,8 @@ pub(super) enum SettingsError {
     Seconds { setting: &'static str, value: f64 },
     #[error("log_level is {0:?}: off, error, warn, info or debug")]
     LogLevel(String),
-    #[error("there are to be API keys, and there is none in {}", path.display())]
-    NoKeys { path: PathBuf },
+    #[error("API keys are wanted, but the ones given are empty")]
+    NoKeys,
 }
 
 impl Settings {
@@ -251,17 +251,17 @@ impl Settings {
     }
 
     fn keys(&self) -> Result<Keys, SettingsError> {
-        let Some(path) = &self.api_keys_file else {
-            return Ok(Keys::new(self.api_keys.iter().flatten()));
-        };
-        let text = fs::read_to_string(path)
-            .map_err(|source| SettingsError::Read { path: path.clone(), source })?;
-        let keys = Keys::new(text.lines());
-        // An empty file must not open the door.
-        if keys.is_open() {
-            return Err(SettingsError::NoKeys { path: path.clone() });
+        let mut keys = self.api_keys.clone().unwrap_or_default();
+        let mut wanted = !keys.is_empty();
+        if let Some(path) = &self.api_keys_file {
+            let text = fs::read_to_string(path)
+                .map_err(|source| SettingsError::Read { path: path.clone(), source })?;
+            keys.extend(text.lines().map(str::to_owned));
+            wanted = true;
         }
-        Ok(keys)
+        let keys = Keys::new(keys);
+        // An empty file or variable must not open the door.
+        if wanted && keys.is_open() { Err(SettingsError::NoKeys) } else { Ok(keys) }
     }
 
     fn tls(&self) -> Result<Option<TlsFiles>, SettingsError> {

@@ -970,6 +970,10 @@ fn the_description_names_the_paths_that_there_are() {
         ]
     );
     for (path, methods) in paths {
+        for operation in methods.as_object().unwrap().values() {
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.values().all(|response| response["description"].is_string()));
+        }
         let status = match methods.as_object().unwrap().keys().next().unwrap().as_str() {
             "get" => server.get(path).status,
             _ => server.post(path, &json!({})).status,

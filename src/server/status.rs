@@ -24,7 +24,7 @@ struct Status {
 /// Whether the process can score; if not, start it anew.
 #[utoipa::path(
     get, path = "/health", tag = "status",
-    responses((status = 200, description = "It can", body = Status), (status = 503, body = Status)),
+    responses((status = 200, description = "It can", body = Status), (status = 503, description = "It cannot", body = Status)),
 )]
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Response {
     answer(service.is_healthy(), "ok", "failed")
@@ -33,7 +33,7 @@ pub(super) async fn health(State(service): State<Arc<Service>>) -> Response {
 /// Whether new requests are welcome; they are not during shutdown.
 #[utoipa::path(
     get, path = "/ready", tag = "status",
-    responses((status = 200, description = "They are", body = Status), (status = 503, body = Status)),
+    responses((status = 200, description = "They are", body = Status), (status = 503, description = "They are not", body = Status)),
 )]
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
     answer(service.is_ready(), "ready", "draining")

@@ -253,7 +253,7 @@ fn moderations_take_a_text_an_array_and_objects() {
     assert_eq!(results.len(), 3);
     assert_eq!(ask(json!(objects)), results);
     for (text, result) in texts.into_iter().zip(&results) {
-        assert_eq!(ask(json!(text)), [result.clone()], "{text}");
+        assert_eq!(ask(json!(text)), std::slice::from_ref(result), "{text}");
         let scores = library(text);
         let found = |name: &str| number(&result["category_scores"][name]);
         assert_eq!(found("dehumanization").to_bits(), scores.dehumanization().to_bits());

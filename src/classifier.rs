@@ -46,6 +46,8 @@ pub struct Classifier {
     name: String,
     version: String,
     digest: Digest,
+    #[cfg(feature = "server")]
+    tokenizer_digest: Digest,
     labels: Arc<Labels>,
     policies: Policies,
     /// One for each device, all alike; at least one.
@@ -91,7 +93,8 @@ impl Classifier {
     /// When a text cannot be tokenized.
     pub fn tokenize<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Tokenized, Error> {
         let texts = self.tokenizing.map(texts, |text, _| self.window(text.as_ref()))?;
-        Ok(Tokenized { texts, special_tokens: self.tokenizer.special_tokens() })
+        let special_tokens = self.tokenizer.special_tokens();
+        Ok(Tokenized { texts, special_tokens, labels: Arc::clone(&self.labels) })
     }
 
     /// The second half of [`Classifier::score`]: scores texts that this classifier tokenized.
@@ -108,25 +111,10 @@ impl Classifier {
         tokenized: &Tokenized,
         remembered: Option<&mut Remembered>,
     ) -> Result<Vec<Scores>, Error> {
-        // The windows of all texts in one list; each text's are neighbours.
-        let contents: Vec<_> =
-            tokenized.windows().map(|(reading, window)| reading.content(window)).collect();
+        let contents: Vec<_> = tokenized.contents().collect();
         let probabilities =
             without_repeats(&contents, remembered, |fresh| self.probabilities(fresh))?;
-        let mut probabilities = probabilities.into_iter();
-        let texts = tokenized.texts.iter().map(|text| match text.unscored {
-            Some(reason) => Scores::without_content(reason, &self.labels),
-            None => {
-                let windows = text.windows().zip(probabilities.by_ref());
-                let scored = windows.map(|((reading, window), probabilities)| WindowScores {
-                    view: reading.view,
-                    bytes: window.bytes.clone(),
-                    probabilities,
-                });
-                Scores::from_windows(scored.collect(), &self.labels)
-            }
-        });
-        Ok(texts.collect())
+        Ok(tokenized.scores(probabilities))
     }
 
     /// The probabilities of every window, in order, given its tokens without special ones.
@@ -210,15 +198,16 @@ impl Classifier {
         &self.labels
     }
 
-    /// The same, shared by all scores.
-    pub(crate) fn labels_shared(&self) -> &Arc<Labels> {
-        &self.labels
-    }
-
     /// The digest of the model's `dignity.json`, which holds those of its other files; of a model
     /// without one, the digest of the list of its files' digests.
     pub fn model_digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The digest of the model's `tokenizer.json`.
+    #[cfg(feature = "server")]
+    pub(crate) fn tokenizer_digest(&self) -> Digest {
+        self.tokenizer_digest
     }
 
     /// The device that computes.
@@ -321,6 +310,8 @@ impl std::fmt::Debug for Classifier {
 pub struct Tokenized {
     pub(crate) texts: Vec<WindowedText>,
     pub(crate) special_tokens: usize,
+    /// Of the classifier.
+    pub(crate) labels: Arc<Labels>,
 }
 
 #[derive(Debug)]
@@ -358,6 +349,62 @@ impl Tokenized {
     /// reads, and what scoring costs.
     pub fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
         self.windows().map(|(_, window)| window.tokens.len() + self.special_tokens)
+    }
+
+    /// The tokens of every window of every text, without special ones, in order; each text's are
+    /// neighbours.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &[u32]> {
+        self.windows().map(|(reading, window)| reading.content(window))
+    }
+
+    /// The scores of every text, given the probabilities of every window.
+    pub(crate) fn scores(
+        &self,
+        probabilities: impl IntoIterator<Item = Probabilities>,
+    ) -> Vec<Scores> {
+        let mut probabilities = probabilities.into_iter();
+        let texts = self.texts.iter().map(|text| match text.unscored {
+            Some(reason) => Scores::without_content(reason, &self.labels),
+            None => {
+                let windows = text.windows().zip(probabilities.by_ref());
+                let scored = windows.map(|((reading, window), probabilities)| WindowScores {
+                    view: reading.view,
+                    bytes: window.bytes.clone(),
+                    probabilities,
+                });
+                Scores::from_windows(scored.collect(), &self.labels)
+            }
+        });
+        texts.collect()
+    }
+
+    /// Each text by itself, in order.
+    #[cfg(feature = "server")]
+    pub(crate) fn into_texts(self) -> impl Iterator<Item = Self> {
+        let Self { texts, special_tokens, labels } = self;
+        let alone =
+            move |text| Self { texts: vec![text], special_tokens, labels: Arc::clone(&labels) };
+        texts.into_iter().map(alone)
+    }
+
+    /// Windows of tokens that are of no text; their scores, in order, are those of one text's windows.
+    #[cfg(feature = "server")]
+    pub(crate) fn of_windows(
+        contents: &[&[u32]],
+        special_tokens: usize,
+        labels: &Arc<Labels>,
+    ) -> Self {
+        let mut ids = Vec::new();
+        let windows = contents.iter().map(|content| {
+            let start = ids.len();
+            ids.extend_from_slice(content);
+            Window { tokens: start..ids.len(), bytes: 0..0 }
+        });
+        let windows = windows.collect();
+        let tokens = Tokens { ids, offsets: Vec::new() };
+        let reading = Reading { view: TextView::Raw, tokens, windows };
+        let text = WindowedText { readings: vec![reading], unscored: None };
+        Self { texts: vec![text], special_tokens, labels: Arc::clone(labels) }
     }
 
     fn windows(&self) -> impl Iterator<Item = (&Reading, &Window)> {
@@ -563,6 +610,8 @@ impl ClassifierBuilder {
             window_limits: model.window_limits,
             name: model.name,
             version: model.version,
+            #[cfg(feature = "server")]
+            tokenizer_digest: model.tokenizer_digest,
             labels: Arc::new(model.labels),
             digest: model.digest,
             policies: model.policies,

@@ -7,7 +7,7 @@ use enum_map::EnumMap;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    classifier::{Classifier, Error, Reading},
+    classifier::{Classifier, Error, Reading, Tokenized},
     scores::{Probabilities, Scores, TextView, Unscored},
     taxonomy::{Category, Way},
     text::{NormalizedView, Tokens, Window},
@@ -99,8 +99,23 @@ impl Classifier {
         let tokenized = self.tokenize(&[text])?;
         let scores = self.score_tokenized(&tokenized)?.into_iter().next();
         // One text in, one out.
-        let scores = scores
-            .unwrap_or_else(|| Scores::without_content(Unscored::Empty, self.labels_shared()));
+        let empty = || Scores::without_content(Unscored::Empty, &tokenized.labels);
+        let scores = scores.unwrap_or_else(empty);
+        self.explain_scored(text, &tokenized, scores, options, |contents| {
+            self.probabilities(contents)
+        })
+    }
+
+    /// Explains the `scores` of a text, given what it was `tokenized` to; `compute` gives the
+    /// probabilities of windows of tokens.
+    pub(crate) fn explain_scored<E>(
+        &self,
+        text: &str,
+        tokenized: &Tokenized,
+        scores: Scores,
+        options: &ExplainOptions,
+        compute: impl FnOnce(&[&[u32]]) -> Result<Vec<Probabilities>, E>,
+    ) -> Result<Explanation, E> {
         let readings = tokenized.texts.first().map_or(&[][..], |text| &text.readings);
         let highest = scores.windows.iter().max_by(|a, b| {
             let part = |probabilities: &Probabilities| probabilities.dehumanization;
@@ -126,74 +141,74 @@ impl Classifier {
         };
         let words = words(text, normalized.as_ref());
         let words =
-            self.attribute(reading, &whole, &explained, &words, tokenized.special_tokens)?;
+            attribute(reading, &whole, &explained, &words, tokenized.special_tokens, compute)?;
         let windows = explained.iter().map(|&index| reading.windows[index].bytes.clone()).collect();
         Ok(Explanation { scores, view, windows, words })
     }
+}
 
-    /// What each of `words` that has tokens in an explained window contributes.
-    fn attribute(
-        &self,
-        reading: &Reading,
-        whole: &[Probabilities],
-        explained: &[usize],
-        words: &[Range<usize>],
-        special_tokens: usize,
-    ) -> Result<Vec<WordAttribution>, Error> {
-        // A window without one of its words, for each.
-        let mut without: Vec<(usize, usize, Vec<u32>)> = Vec::new();
-        for &index in explained {
-            let window = &reading.windows[index];
-            for (word, bytes) in words.iter().enumerate() {
-                let left_out = tokens_of(&reading.tokens, window, bytes);
-                let kept = window.tokens.clone().filter(|token| !left_out.contains(token));
-                let kept: Vec<u32> = kept.map(|token| reading.tokens.ids[token]).collect();
-                // A model whose tokenizer frames nothing has nothing to read without the only word.
-                if !left_out.is_empty() && kept.len() + special_tokens > 0 {
-                    without.push((index, word, kept));
-                }
+/// What each of `words` that has tokens in an explained window contributes.
+fn attribute<E>(
+    reading: &Reading,
+    whole: &[Probabilities],
+    explained: &[usize],
+    words: &[Range<usize>],
+    special_tokens: usize,
+    compute: impl FnOnce(&[&[u32]]) -> Result<Vec<Probabilities>, E>,
+) -> Result<Vec<WordAttribution>, E> {
+    // A window without one of its words, for each.
+    let mut without: Vec<(usize, usize, Vec<u32>)> = Vec::new();
+    for &index in explained {
+        let window = &reading.windows[index];
+        for (word, bytes) in words.iter().enumerate() {
+            let left_out = tokens_of(&reading.tokens, window, bytes);
+            let kept = window.tokens.clone().filter(|token| !left_out.contains(token));
+            let kept: Vec<u32> = kept.map(|token| reading.tokens.ids[token]).collect();
+            // A model whose tokenizer frames nothing has nothing to read without the only word.
+            if !left_out.is_empty() && kept.len() + special_tokens > 0 {
+                without.push((index, word, kept));
             }
         }
-        let contents: Vec<&[u32]> = without.iter().map(|(.., ids)| ids.as_slice()).collect();
-        let occluded = self.probabilities(&contents)?;
-
-        let best = |label: &dyn Fn(&Probabilities) -> f32| highest(whole, explained, label);
-        let best_categories: EnumMap<Category, usize> =
-            EnumMap::from_fn(|category| best(&|p| p.categories[category]));
-        let best_ways: EnumMap<Way, usize> = EnumMap::from_fn(|way| best(&|p| p.ways[way]));
-        let (best_overall, best_hate) = (best(&|p| p.dehumanization), best(&|p| p.hate));
-
-        let mut attributions: Vec<Option<WordAttribution>> = vec![None; words.len()];
-        for ((index, word, _), occluded) in without.iter().zip(&occluded) {
-            let attribution = attributions[*word].get_or_insert_with(|| WordAttribution {
-                bytes: words[*word].clone(),
-                dehumanization: 0.0,
-                hate: 0.0,
-                categories: EnumMap::default(),
-                ways: EnumMap::default(),
-            });
-            let whole = &whole[*index];
-            let drop = |before: f32, after: f32| log_odds(before) - log_odds(after);
-            if best_overall == *index {
-                attribution.dehumanization = drop(whole.dehumanization, occluded.dehumanization);
-            }
-            if best_hate == *index {
-                attribution.hate = drop(whole.hate, occluded.hate);
-            }
-            for category in Category::ALL {
-                if best_categories[category] == *index {
-                    attribution.categories[category] =
-                        drop(whole.categories[category], occluded.categories[category]);
-                }
-            }
-            for way in Way::ALL {
-                if best_ways[way] == *index {
-                    attribution.ways[way] = drop(whole.ways[way], occluded.ways[way]);
-                }
-            }
-        }
-        Ok(attributions.into_iter().flatten().collect())
     }
+    let contents: Vec<&[u32]> = without.iter().map(|(.., ids)| ids.as_slice()).collect();
+    let occluded = compute(&contents)?;
+
+    let best = |label: &dyn Fn(&Probabilities) -> f32| highest(whole, explained, label);
+    let best_categories: EnumMap<Category, usize> =
+        EnumMap::from_fn(|category| best(&|p| p.categories[category]));
+    let best_ways: EnumMap<Way, usize> = EnumMap::from_fn(|way| best(&|p| p.ways[way]));
+    let (best_overall, best_hate) = (best(&|p| p.dehumanization), best(&|p| p.hate));
+
+    let mut attributions: Vec<Option<WordAttribution>> = vec![None; words.len()];
+    for ((index, word, _), occluded) in without.iter().zip(&occluded) {
+        let attribution = attributions[*word].get_or_insert_with(|| WordAttribution {
+            bytes: words[*word].clone(),
+            dehumanization: 0.0,
+            hate: 0.0,
+            categories: EnumMap::default(),
+            ways: EnumMap::default(),
+        });
+        let whole = &whole[*index];
+        let drop = |before: f32, after: f32| log_odds(before) - log_odds(after);
+        if best_overall == *index {
+            attribution.dehumanization = drop(whole.dehumanization, occluded.dehumanization);
+        }
+        if best_hate == *index {
+            attribution.hate = drop(whole.hate, occluded.hate);
+        }
+        for category in Category::ALL {
+            if best_categories[category] == *index {
+                attribution.categories[category] =
+                    drop(whole.categories[category], occluded.categories[category]);
+            }
+        }
+        for way in Way::ALL {
+            if best_ways[way] == *index {
+                attribution.ways[way] = drop(whole.ways[way], occluded.ways[way]);
+            }
+        }
+    }
+    Ok(attributions.into_iter().flatten().collect())
 }
 
 /// The windows to explain, in text order: all if they are few, else those that a label is highest in.

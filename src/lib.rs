@@ -30,6 +30,7 @@
 //! - `parquet`: the command reads and writes Parquet; includes `zstd`.
 //! - `hub`: models of the Hugging Face Hub, named `hub:owner/name`; see [`HubModel`]. Nothing else opens
 //!   a network connection, and this only where such a model is named.
+//! - `server`: `dignity serve`, which answers over HTTP; the library is the same with it.
 //! - `cuda`, `metal`: GPUs through candle.
 
 mod batch;
@@ -47,6 +48,8 @@ mod model;
 mod policy;
 mod repeats;
 mod scores;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(feature = "cli")]
 mod summary;
 mod taxonomy;

@@ -13,6 +13,8 @@ mod models;
 mod options;
 mod policy;
 mod score;
+#[cfg(feature = "server")]
+mod serve;
 
 use std::{
     io::{self, Write},
@@ -45,6 +47,8 @@ enum Command {
     Evaluate(Box<evaluate::Arguments>),
     Policy(policy::Arguments),
     Models(models::Arguments),
+    #[cfg(feature = "server")]
+    Serve(Box<serve::Arguments>),
 }
 
 /// Runs the command with the process's arguments.
@@ -55,6 +59,8 @@ pub fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
+        #[cfg(feature = "server")]
+        Command::Serve(arguments) => serve::run(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,6 +120,12 @@ enum CliError {
     Stdin(#[source] io::Error),
     #[error("the output cannot be written: {0}")]
     Write(#[from] io::Error),
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Settings(#[from] serve::SettingsError),
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Server(#[from] crate::server::ServerError),
     #[error("{0} (--strict: nothing more was scored)")]
     Strict(String),
 }

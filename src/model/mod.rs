@@ -58,6 +58,8 @@ pub(crate) struct Model {
     pub(crate) config: Config,
     pub(crate) labels: Labels,
     pub(crate) tokenizer: Tokenizer,
+    /// Of `tokenizer.json`.
+    pub(crate) tokenizer_digest: Digest,
     pub(crate) window_limits: WindowLimits,
     pub(crate) policies: Policies,
     /// Each a file of safetensors.
@@ -97,7 +99,8 @@ impl Model {
             check(file, &bytes).map(|()| bytes)
         };
         let config = Config::with_linear_head(&read("config.json")?, manifest.pooling)?;
-        let tokenizer = tokenizer(&read("tokenizer.json")?, &config)?;
+        let tokenizer_json = read("tokenizer.json")?;
+        let tokenizer = tokenizer(&tokenizer_json, &config)?;
         if manifest.max_window_tokens > config.encoder.max_tokens() {
             return Err(ModelError::WindowTooLong {
                 window: manifest.max_window_tokens,
@@ -120,6 +123,7 @@ impl Model {
             config,
             labels: manifest.labels,
             tokenizer,
+            tokenizer_digest: Digest::of(&tokenizer_json),
             window_limits: WindowLimits::new(content, manifest.window_overlap_tokens)?,
             policies,
             weights: weights.into_iter().map(|(_, bytes)| bytes).collect(),
@@ -166,6 +170,7 @@ impl Model {
             config,
             labels,
             tokenizer,
+            tokenizer_digest: Digest::of(&tokenizer_json),
             window_limits: WindowLimits::new(content, overlap)?,
             weights: weights.into_iter().map(|(_, bytes)| bytes).collect(),
         })

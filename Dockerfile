@@ -12,7 +12,7 @@ COPY models models
 COPY benches benches
 COPY examples examples
 COPY tests tests
-RUN cargo build --locked --release --features server --bin dignity
+RUN cargo build --locked --release --features full --bin dignity
 
 FROM debian:trixie-slim
 RUN apt-get update \

@@ -31,7 +31,8 @@
 //! - `hub`: models of the Hugging Face Hub, named `hub:owner/name`; see [`HubModel`]. Nothing else opens
 //!   a network connection, and this only where such a model is named.
 //! - `server`: `dignity serve`, which answers over HTTP; the library is the same with it.
-//! - `cuda`, `metal`: GPUs through candle.
+//! - `full`: all of the above.
+//! - `cuda`, `metal`: GPUs through candle; `flash-attn`: attention on NVIDIA GPUs without padding.
 
 mod batch;
 mod classifier;

@@ -46,7 +46,6 @@ pub struct Classifier {
     name: String,
     version: String,
     digest: Digest,
-    #[cfg(feature = "server")]
     tokenizer_digest: Digest,
     labels: Arc<Labels>,
     policies: Policies,
@@ -205,8 +204,7 @@ impl Classifier {
     }
 
     /// The digest of the model's `tokenizer.json`.
-    #[cfg(feature = "server")]
-    pub(crate) fn tokenizer_digest(&self) -> Digest {
+    pub fn tokenizer_digest(&self) -> Digest {
         self.tokenizer_digest
     }
 
@@ -610,7 +608,6 @@ impl ClassifierBuilder {
             window_limits: model.window_limits,
             name: model.name,
             version: model.version,
-            #[cfg(feature = "server")]
             tokenizer_digest: model.tokenizer_digest,
             labels: Arc::new(model.labels),
             digest: model.digest,

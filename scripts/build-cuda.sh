@@ -154,7 +154,7 @@ stand_in() {
     sed -nE "s/^(.*[ *])?($type|char ?\*|size_t) *(${prefix}[A-Z][A-Za-z0-9_]*) *\(.*$/\2 \3/p" |
     sed -E "s/^$type (.*)$/FUNCTION(\1)/; s/^FUNCTION(\(cuGetErrorString\))/MESSAGE\1/; t; s/^.* (.*)$/OTHER(\1)/" |
     LC_ALL=C sort -u >"$source.inc"
-  cc -O2 -fPIC -Wall -c scripts/lazy-cuda.c -o "$source.o" -DLIBRARY="\"$library\"" -DDIRECTORY="\"$libraries\"" \
+  cc -O2 -fno-toplevel-reorder -fPIC -Wall -c scripts/lazy-cuda.c -o "$source.o" -DLIBRARY="\"$library\"" -DDIRECTORY="\"$libraries\"" \
     -DMISSING="$code" -DQUIET="$quiet" -DNEEDS="\"$needs\"" -DFUNCTIONS="\"$source.inc\""
   ar rcs "$work/lazy/lib/lib$name.a" "$source.o"
 }

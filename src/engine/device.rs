@@ -47,8 +47,9 @@ impl Device {
         let metal = "it needs an Apple GPU, and a build with --features metal";
         let (opened, hint) = match self {
             Self::Auto | Self::Cpu => return Ok(candle_core::Device::Cpu),
-            Self::AllCuda => (candle_core::Device::new_cuda(0), cuda),
-            Self::Cuda(number) => (candle_core::Device::new_cuda(number), cuda),
+            // One stream for all threads: what one puts on the GPU, another computes with.
+            Self::AllCuda => (candle_core::Device::new_cuda_with_stream(0), cuda),
+            Self::Cuda(number) => (candle_core::Device::new_cuda_with_stream(number), cuda),
             Self::Metal(number) => (candle_core::Device::new_metal(number), metal),
         };
         opened.map_err(|source| EngineError::Device {

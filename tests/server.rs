@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
+/// A classifier of another maker.
+const FOREIGN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/families/bert");
 
 /// What the server must agree with, bit for bit.
 static LIBRARY: LazyLock<Classifier> =
@@ -68,9 +70,9 @@ fn serve(directory: &TempDir, arguments: &[&str], environment: &[(&str, &str)]) 
     let mut command = Command::new(env!("CARGO_BIN_EXE_dignity"));
     command
         .current_dir(directory.path())
-        .args(["serve", "--model", TINY])
+        .arg("serve")
         .args(arguments)
-        .envs([("DIGNITY_PORT", "0"), ("DIGNITY_THREADS", "2")])
+        .envs([("DIGNITY_MODEL", TINY), ("DIGNITY_PORT", "0"), ("DIGNITY_THREADS", "2")])
         .envs(environment.iter().copied())
         .stdin(Stdio::null());
     command
@@ -995,4 +997,41 @@ fn a_port_that_is_taken_is_told() {
         errors.contains("cannot listen on 127.0.0.1") || errors.contains("multiple times"),
         "{errors}"
     );
+}
+
+#[test]
+fn a_model_of_another_maker_answers_by_its_labels_and_their_roles() {
+    let roles = "[roles]\ninsult = 'dehumanization'\nidentity_hate = 'hate'\n";
+    let files = [("roles.toml", roles), ("mine.toml", &policy("mine", 0.0))];
+    let arguments = ["--model", FOREIGN, "--roles", "roles.toml", "--policy", "mine.toml"];
+    let server = Server::start_in(directory(&files), &arguments, &[]);
+
+    let scored = server.scored("The dog is good.");
+    let labels = &scored["labels"];
+    assert_eq!(labels.as_object().unwrap().len(), 3);
+    assert_eq!(scored["dehumanization"], labels["insult"]);
+    assert_eq!((&scored["verdict"], &scored["because"]), (&json!("flag"), &json!([])));
+    let predicted = server.post("/predict", &json!({ "inputs": "The dog is good." })).json();
+    let names: Vec<_> = predicted.as_array().unwrap().iter().map(|p| &p["label"]).collect();
+    assert!(names.len() == 3 && names.contains(&&json!("neutral")), "{names:?}");
+    let moderated = server.post("/v1/moderations", &json!({ "input": "The dog is good." })).json();
+    assert_eq!(moderated["model"], "bert");
+    let categories = moderated["results"][0]["categories"].as_object().unwrap();
+    assert!(categories.keys().eq(["dehumanization", "hate"]), "{categories:?}");
+    let attribute = |name: &str| {
+        let request =
+            json!({ "comment": { "text": "A dog." }, "requestedAttributes": { name: {} } });
+        server.post("/v1alpha1/comments:analyze", &request).status
+    };
+    assert_eq!((attribute("IDENTITY_ATTACK"), attribute("DEHUMANIZATION_AGE")), (200, 400));
+    drop(server);
+
+    for (arguments, fault) in [
+        (&["--model", FOREIGN][..], "no label for dehumanization"),
+        (&["--model", FOREIGN, "--roles", "roles.toml"], "no policy"),
+    ] {
+        let failed = serve(&directory(&files), arguments, &[]).output().unwrap();
+        let told = String::from_utf8(failed.stderr).unwrap();
+        assert!(!failed.status.success() && told.contains(fault), "{told}");
+    }
 }

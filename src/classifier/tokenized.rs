@@ -8,7 +8,8 @@ use crate::{
     text::{Tokens, Window},
 };
 
-/// Texts as windows of tokens; made by [`Classifier::tokenize`] and good for that classifier.
+/// Texts as windows of tokens; made by
+/// [`Classifier::tokenize`](crate::Classifier::tokenize) and good for that classifier.
 #[derive(Debug)]
 pub struct Tokenized {
     pub(crate) texts: Vec<WindowedText>,

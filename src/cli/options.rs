@@ -141,10 +141,7 @@ impl ModelOption {
     }
 
     fn roles(&self) -> Result<Option<Roles>, CliError> {
-        let read = |path: &PathBuf| {
-            Roles::from_file(path).map_err(|source| CliError::Roles { path: path.clone(), source })
-        };
-        self.roles.as_ref().map(read).transpose()
+        self.roles.as_deref().map(roles_file).transpose()
     }
 
     /// The model that is named, fetched if it is of the hub; then also which it is exactly.
@@ -220,6 +217,11 @@ pub(super) fn choose_policy<'p>(
 /// Reads a policy file.
 pub(super) fn policy_file(path: &Path) -> Result<Policy, CliError> {
     Policy::from_file(path).map_err(|source| CliError::Policy { path: path.to_owned(), source })
+}
+
+/// Reads a file of roles.
+pub(super) fn roles_file(path: &Path) -> Result<Roles, CliError> {
+    Roles::from_file(path).map_err(|source| CliError::Roles { path: path.to_owned(), source })
 }
 
 /// What a run was made with: the first line on standard error; and what does not fit.

@@ -15,10 +15,10 @@ use serde::Deserialize;
 
 use super::{
     CliError,
-    options::{choose_policy, policy_file, require_dehumanization},
+    options::{choose_policy, policy_file, require_dehumanization, roles_file},
 };
 use crate::{
-    classifier::{Classifier, Error},
+    classifier::Classifier,
     engine::{Device, EngineKind, Precision},
     policy::Policy,
     server::{self, Keys, Limits, Options, Policies, ScoringLimits, TlsFiles},
@@ -68,11 +68,17 @@ struct Settings {
     #[arg(skip)]
     api_keys: Option<Vec<String>>,
 
-    /// A model that ships, or a model directory [default: the first of `dignity models`]
+    /// A model that ships, the directory of a sequence classifier with a label for dehumanization, or
+    /// hub:OWNER/NAME[@REVISION] [default: the first of `dignity models`]
     #[arg(long, value_name = "MODEL", env = "DIGNITY_MODEL")]
     model: Option<String>,
 
-    /// What computes: cpu, cuda, cuda:N or metal [default: cpu]
+    /// A TOML file that gives labels of a model of another maker the roles of dignity's scores
+    /// [default: roles.toml beside the model]
+    #[arg(long, value_name = "FILE", env = "DIGNITY_ROLES")]
+    roles: Option<PathBuf>,
+
+    /// What computes: auto, cpu, cuda (every GPU), cuda:N or metal [default: auto]
     #[arg(long, value_name = "DEVICE", env = "DIGNITY_DEVICE")]
     #[serde(deserialize_with = "parsed")]
     device: Option<Device>,
@@ -203,6 +209,7 @@ impl Settings {
             api_keys_file,
             api_keys,
             model,
+            roles,
             device,
             engine,
             precision,
@@ -234,7 +241,7 @@ impl Settings {
             .map_err(|source| SettingsError::Toml { path: path(), source: Box::new(source) })
     }
 
-    fn classifier(&self) -> Result<Classifier, Error> {
+    fn classifier(&self) -> Result<Classifier, CliError> {
         let mut builder = Classifier::builder()
             .device(self.device.unwrap_or_default())
             .threads(self.threads.unwrap_or_default())
@@ -242,13 +249,16 @@ impl Settings {
         if let Some(model) = &self.model {
             builder = builder.model(model.as_str());
         }
+        if let Some(path) = &self.roles {
+            builder = builder.roles(roles_file(path)?);
+        }
         if let Some(engine) = self.engine {
             builder = builder.engine(engine);
         }
         if let Some(precision) = self.precision {
             builder = builder.precision(precision);
         }
-        builder.build()
+        Ok(builder.build()?)
     }
 
     fn keys(&self) -> Result<Keys, SettingsError> {

@@ -108,7 +108,10 @@ impl Service {
 
     /// Name and version of the model in one word.
     pub(super) fn model(&self) -> String {
-        format!("{}-{}", self.classifier.model_name(), self.classifier.model_version())
+        match (self.classifier.model_name(), self.classifier.model_version()) {
+            (name, "") => name.to_owned(),
+            (name, version) => format!("{name}-{version}"),
+        }
     }
 
     pub(super) fn keys(&self) -> &Keys {

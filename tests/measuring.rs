@@ -208,9 +208,11 @@ fn policies_go_by_name_or_by_file() {
 fn policies_are_shown_and_checked() {
     let directory = tempfile::tempdir().unwrap();
     let shown = dignity(directory.path(), &["policy", "show"]);
-    for part in
-        ["balanced 2026-11-22 sha256:", "flag at 0.8\n  by hand, for tests", "review at 0.4"]
-    {
+    for part in [
+        "balanced 2026-11-22 sha256:",
+        "flag at dehumanization 0.8\n  by hand",
+        "review at dehumanization 0.4",
+    ] {
         assert!(stdout(&shown).contains(part), "{}", stdout(&shown));
     }
     assert!(stdout(&shown).contains("religion            0.4\n  caste               0.5"));

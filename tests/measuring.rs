@@ -233,7 +233,8 @@ fn policies_are_shown_and_checked() {
         errors(&output).to_owned()
     };
     assert!(
-        fault("dehumanization = 0.1", "dehumanization = 0.7").contains("0.7 (line 11) is above")
+        fault("dehumanization = 0.1", "dehumanization = 0.7")
+            .contains("0.7 for dehumanization (line 11) is above")
     );
     assert!(fault("religion = 0.4", "religion = 4").contains("religion is 4 (line 19)"));
     assert!(fault("religion = 0.4", "religious = 0.4").contains("line 19"));

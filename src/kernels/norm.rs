@@ -88,7 +88,10 @@ mod tests {
                     let (gamma, beta) =
                         (f64::from(norm.gamma[column]), f64::from(norm.beta[column]));
                     let wanted = (x - mean) / deviation * gamma + beta;
-                    assert!((f64::from(*out) - wanted).abs() < 2e-5, "{out} {wanted} {}", S::NAME);
+                    // The mean is rounded; numbers that are close to one another feel it most.
+                    let rounding = f64::from(f32::EPSILON) * mean.abs() / deviation * gamma.abs();
+                    let apart = (f64::from(*out) - wanted).abs();
+                    assert!(apart < 2e-5 + 2.0 * rounding, "{out} {wanted} {}", S::NAME);
                 }
             }
         }

@@ -291,15 +291,15 @@ impl Policy {
     }
 
     fn causes(&self, scores: &Scores) -> Vec<Category> {
-        let mut categories = Category::ALL;
+        let known = |category: &Category| scores.labels().has(Role::Category(*category));
+        let mut categories: Vec<_> = Category::ALL.into_iter().filter(known).collect();
         // A stable sort: equal probabilities keep the order of `Category::ALL`.
         categories.sort_by(|a, b| scores.category(*b).total_cmp(&scores.category(*a)));
-        let mut causes: Vec<_> = categories
-            .into_iter()
-            .filter(|&category| scores.category(category) >= self.because(category))
-            .collect();
-        if causes.is_empty() && scores.category(categories[0]) > 0.0 {
-            causes.push(categories[0]);
+        let reached = |category: &Category| scores.category(*category) >= self.because(*category);
+        let mut causes: Vec<_> = categories.iter().copied().filter(reached).collect();
+        let most_probable = categories.first().filter(|&&category| scores.category(category) > 0.0);
+        if causes.is_empty() {
+            causes.extend(most_probable);
         }
         causes
     }

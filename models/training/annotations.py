@@ -1,4 +1,4 @@
-"""Writes annotations.tsv, the labels without any text, from train.jsonl and dev.jsonl.
+"""Writes the labels of train.jsonl and dev.jsonl, without any text, to annotations.tsv, which keeps those of other texts.
 
 python annotations.py --corpus DIR
 """
@@ -16,13 +16,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", required=True, type=Path)
     args = parser.parse_args()
-    with open(Path(__file__).resolve().parent / "annotations.tsv", "w", encoding="utf-8", newline="") as f:
-        out = csv.writer(f, delimiter="\t", lineterminator="\n")
-        out.writerow(COLUMNS)
-        for split in ("train", "dev"):
-            for r in read_jsonl(args.corpus / f"{split}.jsonl"):
-                out.writerow([r["id"], split, r["dehum"], "".join(r["ways"]), ",".join(r["groups"]), r["hate"],
-                              r["round"], r["stratum"], r["source"]])
+    path = Path(__file__).resolve().parent / "annotations.tsv"
+    rows = [[r["id"], split, r["dehum"], "".join(r["ways"]), ",".join(r["groups"]), r["hate"], r["round"], r["stratum"], r["source"]]
+            for split in ("train", "dev") for r in read_jsonl(args.corpus / f"{split}.jsonl")]
+    known = {row[0] for row in rows}
+    with open(path, encoding="utf-8", newline="") as f:
+        rows += [row for row in list(csv.reader(f, delimiter="\t"))[1:] if row[0] not in known]
+    with open(path, "w", encoding="utf-8", newline="") as f:
+        csv.writer(f, delimiter="\t", lineterminator="\n").writerows([COLUMNS] + rows)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dignity::{Classifier, EngineKind, Precision, instruction_set, multiplication_limits};
+use dignity::{
+    Classifier, EngineKind, MultiplicationLimits, Precision, instruction_set, multiplication_limits,
+};
 
 /// Rounds over all cases; the median of an odd number is a measurement.
 const ROUNDS: usize = 5;
@@ -64,14 +66,16 @@ struct Case<'a> {
     times: Vec<Duration>,
 }
 
-/// Operations a second that this many threads reach together, in int8 and in f32.
-fn limits(threads: usize) -> Result<(f64, f64), Box<dyn Error>> {
+/// Operations a second that this many threads reach together.
+fn limits(threads: usize) -> Result<MultiplicationLimits, Box<dyn Error>> {
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(multiplication_limits)).collect();
-        let mut sums = (0.0, 0.0);
+        let mut sums = MultiplicationLimits::default();
         for worker in workers {
-            let (int8, single) = worker.join().map_err(|_| "a thread panicked")??;
-            sums = (sums.0 + int8, sums.1 + single);
+            let limits = worker.join().map_err(|_| "a thread panicked")??;
+            sums.w8a8 += limits.w8a8;
+            sums.int8 += limits.int8;
+            sums.f32 += limits.f32;
         }
         Ok(sums)
     })
@@ -100,6 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         };
         build(EngineKind::Packed, Precision::Int8, &[1, 64, 128, 256, 1_024])?;
+        build(EngineKind::Packed, Precision::W8A8, &[64, 128, 256])?;
         build(EngineKind::Packed, Precision::F32, &[128, 512])?;
         build(EngineKind::Candle, Precision::F32, &[1_024])?;
     }
@@ -152,12 +157,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let mut reached: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); threads.len()];
+    let mut reached: Vec<Vec<MultiplicationLimits>> = vec![Vec::new(); threads.len()];
     for _ in 0..ROUNDS {
         for (&threads, reached) in threads.iter().zip(&mut reached) {
-            let (int8, single) = limits(threads)?;
-            reached.0.push(int8);
-            reached.1.push(single);
+            reached.push(limits(threads)?);
         }
         for case in &mut cases {
             let start = Instant::now();
@@ -167,14 +170,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut limits = Vec::new();
     for (&threads, reached) in threads.iter().zip(reached) {
-        let (int8, single) = (median(reached.0), median(reached.1));
+        let of =
+            |limit: fn(&MultiplicationLimits) -> f64| median(reached.iter().map(limit).collect());
+        let (w8a8, int8, f32) = (of(|l| l.w8a8), of(|l| l.int8), of(|l| l.f32));
         println!(
-            "limit of {threads} threads: int8 {:.0}, f32 {:.0} billion operations a second",
+            "limit of {threads} threads: w8a8 {:.0}, int8 {:.0}, f32 {:.0} billion operations a second",
+            w8a8 / 1e9,
             int8 / 1e9,
-            single / 1e9,
+            f32 / 1e9,
         );
+        limits.push((threads, Precision::W8A8, w8a8));
         limits.push((threads, Precision::Int8, int8));
-        limits.push((threads, Precision::F32, single));
+        limits.push((threads, Precision::F32, f32));
     }
     println!("{:<54} {:>9} {:>10} {:>9}", "", "texts/s", "ms a text", "of limit");
     for case in cases {

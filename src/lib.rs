@@ -57,7 +57,7 @@ mod taxonomy;
 mod text;
 
 #[doc(hidden)]
-pub use kernels::{instruction_set, multiplication_limits};
+pub use kernels::{MultiplicationLimits, instruction_set, multiplication_limits};
 #[cfg(feature = "shipped")]
 pub use model::ShippedModel;
 #[cfg(feature = "hub")]

@@ -289,6 +289,9 @@ fn engines_and_precisions_can_be_chosen_and_agree() {
             assert!((score - wanted).abs() < tolerance, "{precision}: {score} {wanted}");
         }
     }
+    let coarse = files.run(&["in.txt", "--precision", "w8a8"]);
+    assert!(errors(&coarse).contains("precision w8a8"), "{}", errors(&coarse));
+    assert_eq!(json_lines(&coarse.stdout).len(), 2);
     let fallback = files.run(&["in.txt", "--precision", "bf16"]);
     assert!(errors(&fallback).contains("bf16 is not to be had here; computing in f32"));
     assert!(files.run(&["in.txt", "--precision", "bf16", "--quiet"]).stderr.is_empty());

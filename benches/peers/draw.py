@@ -11,6 +11,7 @@ COLUMNS = [  # key, heading, decimals, whether more is better
     ("cold", "cold start\ns", 2, False),
 ]
 PRECISIONS = ["int8", "bf16", "f32"]
+ALIKE = {"w8a8": "int8"}  # peers' int8 has activations in eight bits; dignity's in sixteen, w8a8 in eight
 GEOMETRIES = {"minilm": "the shipped model", "base": "BERT-base geometry, random weights"}
 
 
@@ -31,11 +32,16 @@ def show(value, decimals):
     return "-" if value is None else f"{value:,.{decimals}f}"
 
 
+def compared(engine):
+    """The precision that an engine is compared in."""
+    return ALIKE.get(engine["precision"], engine["precision"])
+
+
 def grouped(results):
     """Engines by precision, dignity first, then the fastest."""
     def order(engine):
         rate = median(engine, "throughput_2") or 0
-        return PRECISIONS.index(engine["precision"]), not engine["ours"], -rate
+        return PRECISIONS.index(compared(engine)), not engine["ours"], -rate
     return sorted(results["engines"].values(), key=order)
 
 
@@ -56,19 +62,18 @@ def ratio(ours, theirs, key, more):
 def shows(results):
     """Lines that hold dignity against the best peer of the same precision."""
     lines = []
-    for precision in PRECISIONS:
-        engines = [e for e in results["engines"].values() if e["precision"] == precision]
-        ours = next((e for e in engines if e["ours"]), None)
+    for ours in (e for e in grouped(results) if e["ours"]):
+        same = [e for e in results["engines"].values() if compared(e) == compared(ours)]
         for key, heading, decimals, more in COLUMNS:
-            peers = [e for e in engines if not e["ours"] and median(e, key) is not None]
-            if ours is None or median(ours, key) is None or not peers:
+            peers = [e for e in same if not e["ours"] and median(e, key) is not None]
+            if median(ours, key) is None or not peers:
                 continue
             best = (max if more else min)(peers, key=lambda e: median(e, key))
             pairs = list(zip(values(ours, key), values(best, key)))
             rounds = [a / b if more else b / a for a, b in pairs]
             spread = f"; rounds {min(rounds):.2f} to {max(rounds):.2f}" if len(rounds) > 1 else ""
             lines.append(
-                f"- {precision}, {heading.replace(chr(10), ', ')}: dignity {show(median(ours, key), decimals)}, best peer "
+                f"- {ours['precision']}, {heading.replace(chr(10), ', ')}: dignity {show(median(ours, key), decimals)}, best peer "
                 f"{best['label']} {show(median(best, key), decimals)}: "
                 f"**{ratio(ours, best, key, more):.2f} times as good**{spread}")
     return lines
@@ -90,7 +95,7 @@ def table(results):
     engines = grouped(results)
     notes = []
     for engine in engines:
-        ours = next((e for e in engines if e["ours"] and e["precision"] == engine["precision"]), {})
+        ours = next((e for e in engines if e["ours"] and compared(e) == compared(engine)), {})
         cells = [show(median(engine, key), decimals) for key, _, decimals, _ in COLUMNS]
         sampled = [engine[key]["share"] for key in ("throughput_2", "throughput_1")
                    if key in engine and engine[key]["share"] > 1]
@@ -120,11 +125,10 @@ def picture(results, path):
     engines = [e for e in grouped(results) if median(e, "throughput_2") is not None]
     if not engines:
         return
-    places, place, groups = [], 0.0, {}
+    places, place = [], 0.0
     for before, engine in zip([None, *engines], engines):
-        place += 1.0 if before is None or before["precision"] == engine["precision"] else 1.8
+        place += 1.0 if before is None or compared(before) == compared(engine) else 1.8
         places.append(place)
-        groups.setdefault(engine["precision"], place)
     pyplot.rcParams |= {"font.size": 9, "font.family": "DejaVu Sans"}
     columns = [column for column in COLUMNS if any(median(e, column[0]) is not None for e in engines)]
     figure, axes = pyplot.subplots(1, len(columns), sharey=True, squeeze=False, figsize=(3 + 1.8 * len(columns), 1.4 + 0.3 * place))

@@ -50,6 +50,7 @@ class Engine:
 
 
 ENGINES = [
+    Engine("dignity", "packed", "w8a8"),
     Engine("dignity", "packed", "int8"),
     Engine("OpenVINO", "openvino", "int8"),
     Engine("CTranslate2", "ctranslate2", "int8"),

@@ -41,9 +41,11 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
     let set = instruction_set().map_err(EngineError::from).map_err(Error::from)?;
     writeln!(
         out,
-        "on this CPU: engine {} with {set}, precision {} or f32",
+        "on this CPU: engine {} with {set}, precision {}, or {} or {} if asked for",
         EngineKind::Packed,
-        Precision::FASTEST,
+        Precision::STANDARD,
+        Precision::W8A8,
+        Precision::F32,
     )?;
     Ok(())
 }

@@ -159,4 +159,15 @@ fn the_shipped_model_computes_what_pytorch_does() {
         check(&model, &golden, &*engine, &[1, golden.len()], tolerance);
     }
     check_half_precision(&model, &golden);
+    check_w8a8(&model, &golden);
+}
+
+/// With activations in eight bits scores move a little, alike on every instruction set.
+#[cfg(feature = "shipped")]
+fn check_w8a8(model: &Model, golden: &[Golden]) {
+    for &set in InstructionSet::available() {
+        let engine = packed::load_for(set, model, Precision::W8A8).unwrap();
+        assert_eq!(engine.precision(), Precision::W8A8);
+        check(model, golden, &*engine, &[1, golden.len()], 0.3);
+    }
 }

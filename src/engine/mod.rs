@@ -73,7 +73,7 @@ impl EngineKind {
         match (self, device) {
             (Self::Candle, _) => Ok(Box::new(CandleEngine::new(model, device, precision)?)),
             (Self::Packed, Device::Cpu) => {
-                packed::load(model, precision.unwrap_or(Precision::FASTEST))
+                packed::load(model, precision.unwrap_or(Precision::STANDARD))
             }
             (Self::Packed, _) => Err(EngineError::PackedDevice { device }),
         }

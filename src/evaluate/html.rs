@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     DecisionFigures, Document, Figure, LabelFigures, MINIMUM, RankingFigures, SliceFigures,
-    page::{head, page},
+    page::{head, made_with, page},
     plot::{self, Bar},
 };
 
@@ -58,19 +58,7 @@ fn provenance(document: &Document) -> Markup {
         ),
         ("date", date.clone(), None),
     ];
-    html! {
-        div.table { table {
-            caption { "What this report was made with" }
-            tbody {
-                @for (name, value, digest) in rows {
-                    tr {
-                        th scope="row" { (name) }
-                        td { (value) @if let Some(digest) = digest { br; code { (digest) } } }
-                    }
-                }
-            }
-        } }
-    }
+    made_with(&rows)
 }
 
 /// A figure with its interval, and its count where that is not in a column of its own.

@@ -2,6 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::digest::Digest;
+
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1b1f24; --faint: #5b6570; --line: #d5dbe1; --paper: #fff;
   --front: #0b66c3; --behind: #a9cdf0; --mark: #b3400a; }
@@ -42,6 +44,23 @@ pub(crate) fn page(title: &str, body: &Markup) -> String {
         }
     };
     page.into_string()
+}
+
+/// A table of what a report was made with: a name, a value, and the digest of what it names.
+pub(crate) fn made_with(rows: &[(&str, String, Option<Digest>)]) -> Markup {
+    html! {
+        div.table { table {
+            caption { "What this report was made with" }
+            tbody {
+                @for (name, value, digest) in rows {
+                    tr {
+                        th scope="row" { (name) }
+                        td { (value) @if let Some(digest) = digest { br; code { (digest) } } }
+                    }
+                }
+            }
+        } }
+    }
 }
 
 /// The head of a table.

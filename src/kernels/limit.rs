@@ -6,18 +6,29 @@ use std::{
 };
 
 use super::{
-    gemm::{Int8, PANEL_VECTORS, Product, Single, with_rows},
+    gemm::{Bytes, Int8, PANEL_VECTORS, Product, Single, with_rows},
     instruction_set::{ForSimd, InstructionSet, InstructionSetError},
     simd::{Operation, Simd},
 };
 
-/// Multiplications and additions a second of one thread, each counted as one, in int8 and in f32, with
-/// operands and sums in registers. The best of several rounds.
+/// Multiplications and additions a second of one thread, each counted as one.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MultiplicationLimits {
+    /// In int8, activations in eight bits.
+    pub w8a8: f64,
+    /// In int8, activations in 16 bits.
+    pub int8: f64,
+    /// In single precision.
+    pub f32: f64,
+}
+
+/// What this CPU reaches with operands and sums in registers: the best of several rounds.
 ///
 /// # Errors
 /// When the environment asks for an instruction set that this CPU lacks.
 #[doc(hidden)]
-pub fn multiplication_limits() -> Result<(f64, f64), InstructionSetError> {
+pub fn multiplication_limits() -> Result<MultiplicationLimits, InstructionSetError> {
     Ok(InstructionSet::chosen()?.with(Limits))
 }
 
@@ -33,72 +44,78 @@ pub fn instruction_set() -> Result<&'static str, InstructionSetError> {
 struct Limits;
 
 impl ForSimd for Limits {
-    type Output = (f64, f64);
+    type Output = MultiplicationLimits;
 
-    fn call<S: Simd>(self, simd: S) -> (f64, f64) {
+    fn call<S: Simd>(self, simd: S) -> MultiplicationLimits {
         let best = |round: &dyn Fn() -> f64| (0..20).map(|_| round()).fold(0.0, f64::max);
-        (best(&|| simd.run(Int8Loop)), best(&|| simd.run(SingleLoop)))
+        MultiplicationLimits {
+            w8a8: best(&|| simd.run(BytesLoop)),
+            int8: best(&|| simd.run(Int8Loop)),
+            f32: best(&|| simd.run(SingleLoop)),
+        }
     }
 }
 
 /// Repetitions in a round; a round takes milliseconds.
 const ROUNDS: u32 = 1_000_000;
 
-/// Operations a second of `ROUNDS` repetitions of a full register tile.
-fn rate<S: Simd, P: Product<S>>(duration: Duration) -> f64 {
-    let products = S::TILE_ROWS * PANEL_VECTORS * S::LANES * P::GROUP;
+/// Operations a second of `ROUNDS` repetitions of a register tile of so many rows.
+fn rate<S: Simd, P: Product<S>>(rows: usize, duration: Duration) -> f64 {
+    let products = rows * PANEL_VECTORS * S::LANES * P::GROUP;
     2.0 * products as f64 * f64::from(ROUNDS) / duration.as_secs_f64()
 }
 
-struct Int8Loop;
+/// A loop over a register tile of `$rows` rows. The activations are sums of the round before: no
+/// compiler knows them.
+macro_rules! multiply_loop {
+    ($name:ident, $product:ty, $rows:expr, $simd:ident, $weights:expr, $sum:ident => $activations:expr) => {
+        struct $name;
 
-impl<S: Simd> Operation<S> for Int8Loop {
-    type Output = f64;
+        impl<S: Simd> Operation<S> for $name {
+            type Output = f64;
 
-    #[inline(always)]
-    fn run(self, simd: S) -> f64 {
-        with_rows!(S, S::TILE_ROWS, ROWS => {
-            let weights = black_box([[3, 4], [5, 6]]).map(|pair| simd.splat_pair(pair));
-            let mut sums = [weights; ROWS];
-            let start = Instant::now();
-            for _ in 0..ROUNDS {
-                for row in &mut sums {
-                    // A factor that no compiler knows: a sum of the round before.
-                    let [factor, other] = *row;
-                    *row = [
-                        simd.dot(factor, factor, weights[0]),
-                        simd.dot(other, factor, weights[1]),
-                    ];
+            #[inline(always)]
+            fn run(self, $simd: S) -> f64 {
+                const fn rows<S: Simd>() -> usize {
+                    $rows
                 }
-            }
-            let duration = start.elapsed();
-            black_box(sums);
-            rate::<S, Int8>(duration)
-        })
-    }
-}
-
-struct SingleLoop;
-
-impl<S: Simd> Operation<S> for SingleLoop {
-    type Output = f64;
-
-    #[inline(always)]
-    fn run(self, simd: S) -> f64 {
-        with_rows!(S, S::TILE_ROWS, ROWS => {
-            let (a, w) = (simd.splat(black_box(0.5)), simd.splat(black_box(0.25)));
-            let mut sums = [[simd.splat(0.0); PANEL_VECTORS]; ROWS];
-            let start = Instant::now();
-            for _ in 0..ROUNDS {
-                for row in &mut sums {
-                    for sum in row {
-                        *sum = simd.mul_add(a, w, *sum);
+                with_rows!(rows::<S>(), rows::<S>(), ROWS => {
+                    let weights: <$product as Product<S>>::Vector = $weights;
+                    let mut sums = [[<$product>::zero($simd); PANEL_VECTORS]; ROWS];
+                    let start = Instant::now();
+                    for _ in 0..ROUNDS {
+                        for row in 0..ROWS {
+                            for vector in 0..PANEL_VECTORS {
+                                let $sum = sums[row][vector];
+                                sums[row][vector] =
+                                    <$product>::multiply_add($simd, $sum, $activations, weights);
+                            }
+                        }
                     }
-                }
+                    let duration = start.elapsed();
+                    black_box(sums);
+                    rate::<S, $product>(ROWS, duration)
+                })
             }
-            let duration = start.elapsed();
-            black_box(sums);
-            rate::<S, Single>(duration)
-        })
-    }
+        }
+    };
 }
+
+multiply_loop!(
+    BytesLoop, Bytes, S::BYTE_TILE_ROWS, simd,
+    // Different ones, or products would be computed once for all.
+    black_box([[1, 2, 3, 4], [5, 6, 7, 8]])
+        .map(|quad| simd.splat_quad(quad)),
+    sum => [sum; _]
+);
+// A row less than a full tile, lest a compiler keep a sum in memory.
+multiply_loop!(
+    Int8Loop, Int8, S::TILE_ROWS - 1, simd,
+    simd.splat_pair(black_box([3, 4])),
+    sum => sum
+);
+multiply_loop!(
+    SingleLoop, Single, S::TILE_ROWS - 1, simd,
+    simd.splat(black_box(0.25)),
+    sum => sum
+);

@@ -44,6 +44,19 @@ impl Matrix {
         (0..self.outputs).flat_map(|output| self.row(output)).collect()
     }
 
+    /// An output's weights in int8 and their scale: those that are stored, or the nearest multiples of
+    /// a 127th of the greatest.
+    pub(super) fn quantized(&self, output: usize) -> (Vec<i8>, f32) {
+        if let MatrixValues::Int8 { values, scales } = &self.values {
+            let range = output * self.inputs..(output + 1) * self.inputs;
+            return (values[range].to_vec(), scales[output]);
+        }
+        let row = self.row(output);
+        let greatest = row.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
+        let scale = if greatest > 0.0 { greatest / 127.0 } else { 1.0 };
+        (row.iter().map(|weight| (weight / scale).round_ties_even() as i8).collect(), scale)
+    }
+
     /// An output's weights in single precision.
     pub(super) fn row(&self, output: usize) -> Vec<f32> {
         let range = output * self.inputs..(output + 1) * self.inputs;

@@ -13,12 +13,12 @@ mod simd;
 pub(crate) use activation::{Gelu, GeluTanh, Relu, Silu, Tanh};
 pub(crate) use attention::{Attend, AttentionScratch};
 pub(crate) use gemm::{
-    Accumulate, Activate, Activations, Int8, Linear, Multiply, Panel, Prepare, Product, Single,
-    Store,
+    Accumulate, Activations, Bytes, Int8, Linear, Multiply, MultiplyPrepare, Panel, Prepare,
+    Product, Single, Store,
 };
 pub use instruction_set::InstructionSetError;
 pub(crate) use instruction_set::{ForSimd, InstructionSet};
-pub use limit::{instruction_set, multiplication_limits};
+pub use limit::{MultiplicationLimits, instruction_set, multiplication_limits};
 pub(crate) use matrix::{Matrix, MatrixValues};
 pub(crate) use norm::{LayerNorm, Normalize};
 pub(crate) use simd::Simd;

@@ -12,9 +12,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const LANES: usize;
     /// The most rows of a register tile, two vectors wide, that leave registers for its operands.
     const TILE_ROWS: usize;
+    /// The same for products of bytes, which take more operands.
+    const BYTE_TILE_ROWS: usize;
     /// `LANES` numbers in single precision.
     type F32: Copy + Send + Sync;
-    /// `LANES` integers; or `LANES` pairs of 16-bit integers.
+    /// `LANES` integers, or pairs of 16-bit integers, or quads of bytes.
     type I32: Copy + Send + Sync;
 
     /// Runs `operation` compiled for this set.
@@ -62,6 +64,22 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn widen(self, bytes: &[[i8; 2]]) -> Self::I32;
     /// Adds to each lane the exact dot product of a pair of `a` and a pair of `b`.
     fn dot(self, sums: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+
+    /// `LANES` integers as bytes, of which they are within the range; panics if `out` has fewer than
+    /// `LANES / 4` quads.
+    fn narrow_to_bytes(self, values: Self::I32, out: &mut [[u8; 4]]);
+    /// A quad in every lane.
+    fn splat_quad(self, quad: [u8; 4]) -> Self::I32;
+    /// `LANES` quads; panics if there are fewer.
+    fn load_quads(self, quads: &[[i8; 4]]) -> Self::I32;
+    /// The products of a quad of unsigned bytes and one of signed bytes in each lane: partial sums, which
+    /// have a form of their own.
+    fn multiply_quads(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Adds such products to partial sums: exact while the signed bytes in the first two places of the
+    /// quads, and those in the last two, are at most 128 in sum, signs left out.
+    fn add_quads(self, partial: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Adds partial sums to sums.
+    fn gather(self, sums: Self::I32, partial: Self::I32) -> Self::I32;
 }
 
 /// A kernel with its arguments, ready to be compiled for an instruction set.

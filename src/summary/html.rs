@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::{BINS, Chosen, Decisions, Document, Figures, Provenance, Summary, plot};
 use crate::evaluate::{
     WAY_THRESHOLD,
-    page::{head, page},
+    page::{head, made_with, page},
 };
 
 /// The summary as a page: no scripts, nothing from elsewhere, texts masked.
@@ -51,19 +51,7 @@ fn provenance(document: &Document<'_>) -> Markup {
         rows.push(("shard", shard.clone(), None));
     }
     rows.push(("date", document.date.clone(), None));
-    html! {
-        div.table { table {
-            caption { "What this report was made with" }
-            tbody {
-                @for (name, value, digest) in rows {
-                    tr {
-                        th scope="row" { (name) }
-                        td { (value) @if let Some(digest) = digest { br; code { (digest) } } }
-                    }
-                }
-            }
-        } }
-    }
+    made_with(&rows)
 }
 
 fn decisions(figures: &Figures, run: &Provenance) -> Markup {

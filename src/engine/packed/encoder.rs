@@ -8,9 +8,9 @@ use super::PackedEngine;
 use crate::{
     batch::PackedBatch,
     kernels::{
-        Accumulate, Activate, Activations, Attend, AttentionScratch, Gelu, GeluTanh, LayerNorm,
-        Linear, Multiply, Normalize, Panel, Prepare, Product, Relu, Silu, Simd, Single, Store,
-        Tanh,
+        Accumulate, Activations, Attend, AttentionScratch, Gelu, GeluTanh, LayerNorm, Linear,
+        Multiply, MultiplyPrepare, Normalize, Panel, Prepare, Product, Relu, Silu, Simd, Single,
+        Store, Tanh,
     },
     model::{HiddenAct, Pooling},
 };
@@ -60,9 +60,11 @@ struct Part<S: Simd, P: Product<S>> {
     query: Vec<f32>,
     /// `[rows, hidden]`
     context: Vec<f32>,
-    /// `[rows, intermediate]`
-    intermediate: Vec<f32>,
     activations: Activations<S, P>,
+    /// Of the intermediate layer.
+    intermediate: Activations<S, P>,
+    /// Embeddings before they are hidden states, and results of the intermediate layer.
+    results: Vec<f32>,
     panel: Vec<Panel<P::Vector>>,
     attention: AttentionScratch<S>,
 }
@@ -84,8 +86,9 @@ impl<S: Simd, P: Product<S>> Default for Part<S, P> {
             hidden: Vec::new(),
             query: Vec::new(),
             context: Vec::new(),
-            intermediate: Vec::new(),
             activations: Activations::default(),
+            intermediate: Activations::default(),
+            results: Vec::new(),
             panel: Vec::new(),
             attention: AttentionScratch::default(),
         }
@@ -141,7 +144,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         let columns = self.embeddings.columns();
         // Embeddings that are projected are not hidden states yet.
         let embedded = match &self.projection {
-            Some(_) => &mut part.intermediate,
+            Some(_) => &mut part.results,
             None => &mut part.hidden,
         };
         embedded.resize(part.tokens.len() * columns, 0.0);
@@ -165,9 +168,9 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         }
         self.simd.run(Normalize { rows: embedded, norm: &self.embeddings.norm });
         if let Some(projection) = &self.projection {
-            let Part { intermediate, activations, hidden, panel, tokens, .. } = part;
+            let Part { results, activations, hidden, panel, tokens, .. } = part;
             hidden.resize(tokens.len() * self.hidden_size, 0.0);
-            self.simd.run(Prepare { rows: intermediate, columns, out: activations });
+            self.simd.run(Prepare { rows: results, columns, out: activations });
             self.simd.run(Multiply {
                 activations,
                 linear: projection,
@@ -230,14 +233,17 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     /// The layer's second half, on each hidden state alone.
     fn feed_forward(&self, layer: &Layer<S, P>, part: &mut Part<S, P>) {
         part.prepare(self.simd, self.hidden_size);
-        let Part { hidden, intermediate, activations, panel, .. } = part;
-        let columns = layer.intermediate.outputs();
-        intermediate.resize(hidden.len() / self.hidden_size * columns, 0.0);
-        let Layer { intermediate: linear, activation, .. } = layer;
-        multiply_activated(self.simd, activations, linear, *activation, intermediate, panel);
-        self.simd.run(Prepare { rows: intermediate, columns, out: activations });
-        self.simd.run(Multiply {
+        let Part { hidden, activations, intermediate, results, panel, .. } = part;
+        multiply_activated(
+            self.simd,
+            layer.activation,
             activations,
+            &layer.intermediate,
+            intermediate,
+            (results, panel),
+        );
+        self.simd.run(Multiply {
+            activations: intermediate,
             linear: &layer.output,
             epilogue: Accumulate,
             out: hidden,
@@ -275,12 +281,14 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             }
         }
         let mut activations = Activations::<S, Single>::default();
+        let mut transformed = Activations::default();
         let panel = &mut Vec::new();
-        if let Some((dense, activation)) = &self.transform {
-            self.simd.run(Prepare { rows: &pooled, columns, out: &mut activations });
-            multiply_activated(self.simd, &activations, dense, *activation, &mut pooled, panel);
-        }
         self.simd.run(Prepare { rows: &pooled, columns, out: &mut activations });
+        if let Some((dense, activation)) = &self.transform {
+            let (prepared, memory) = (&mut transformed, (&mut Vec::new(), &mut *panel));
+            multiply_activated(self.simd, *activation, &activations, dense, prepared, memory);
+            std::mem::swap(&mut activations, &mut transformed);
+        }
         let mut logits = vec![0.0; windows * self.head.outputs()];
         self.simd.run(Multiply {
             activations: &activations,
@@ -312,22 +320,23 @@ impl<S: Simd, P: Product<S>> Part<S, P> {
     }
 }
 
-/// Multiplies, and puts the results through an activation function.
+/// Multiplies, puts the results through an activation function, and prepares them for the next product.
 fn multiply_activated<S: Simd, P: Product<S>>(
     simd: S,
+    activation: HiddenAct,
     activations: &Activations<S, P>,
     linear: &Linear<S, P>,
-    activation: HiddenAct,
-    out: &mut [f32],
-    scratch: &mut Vec<Panel<P::Vector>>,
+    out: &mut Activations<S, P>,
+    (results, scratch): (&mut Vec<f32>, &mut Vec<Panel<P::Vector>>),
 ) {
     macro_rules! with {
         ($activation:expr) => {
-            simd.run(Multiply {
+            simd.run(MultiplyPrepare {
                 activations,
                 linear,
-                epilogue: Activate($activation),
+                activation: $activation,
                 out,
+                results,
                 scratch,
             })
         };

@@ -20,7 +20,7 @@ use self::{
 use super::{Engine, EngineError, Logits, Precision, check_tokens};
 use crate::{
     batch::PackedBatch,
-    kernels::{ForSimd, InstructionSet, Int8, Linear, Product, Simd, Single},
+    kernels::{Bytes, ForSimd, InstructionSet, Int8, Linear, Product, Simd, Single},
     model::{HiddenAct, Model, Pooling},
 };
 
@@ -75,6 +75,9 @@ pub(super) fn load_for(
         fn call<S: Simd>(self, simd: S) -> Self::Output {
             let Self(model, precision) = self;
             Ok(match precision {
+                Precision::W8A8 => {
+                    Box::new(PackedEngine::<S, Bytes>::new(simd, model, Precision::W8A8)?)
+                }
                 Precision::Int8 => {
                     Box::new(PackedEngine::<S, Int8>::new(simd, model, Precision::Int8)?)
                 }

@@ -16,6 +16,7 @@ impl Simd for Portable {
     const NAME: &'static str = "portable";
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 4;
+    const BYTE_TILE_ROWS: usize = 4;
 
     type F32 = [f32; LANES];
     type I32 = [i32; LANES];
@@ -128,6 +129,40 @@ impl Simd for Portable {
             low(a).wrapping_mul(low(b)).wrapping_add(high(a).wrapping_mul(high(b)))
         });
         lanes(sums, products, i32::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn narrow_to_bytes(self, values: Self::I32, out: &mut [[u8; 4]]) {
+        out[0] = values.map(|value| value as u8);
+    }
+
+    #[inline(always)]
+    fn splat_quad(self, quad: [u8; 4]) -> Self::I32 {
+        [i32::from_ne_bytes(quad); LANES]
+    }
+
+    #[inline(always)]
+    fn load_quads(self, quads: &[[i8; 4]]) -> Self::I32 {
+        let quads = &quads[..LANES];
+        std::array::from_fn(|lane| i32::from_ne_bytes(quads[lane].map(|byte| byte as u8)))
+    }
+
+    #[inline(always)]
+    fn multiply_quads(self, a: Self::I32, b: Self::I32) -> Self::I32 {
+        lanes(a, b, |a, b| {
+            let products = a.to_ne_bytes().into_iter().zip(b.to_ne_bytes());
+            products.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum()
+        })
+    }
+
+    #[inline(always)]
+    fn add_quads(self, partial: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
+        lanes(partial, self.multiply_quads(a, b), i32::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn gather(self, sums: Self::I32, partial: Self::I32) -> Self::I32 {
+        lanes(sums, partial, i32::wrapping_add)
     }
 }
 

@@ -6,13 +6,17 @@
 //! while it is there. Every sum is taken in the same order whatever the rows beside it, so that a
 //! row's result depends on that row alone.
 
+mod bytes;
 mod int8;
 mod single;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bytes::Bytes;
 pub(crate) use int8::Int8;
 pub(crate) use single::Single;
+
+use std::ops::Range;
 
 use super::{
     activation::Activation,
@@ -20,14 +24,14 @@ use super::{
     simd::{MAX_LANES, Operation, Simd, load, store},
 };
 
-/// Evaluates an expression with a constant equal to a number of rows.
+/// Evaluates an expression with a constant equal to a number of rows, at most `$most`.
 macro_rules! with_rows {
-    ($simd:ty, $count:expr, $rows:ident => $body:expr) => {
-        with_rows!(@ $simd, $count, $rows => $body; 1 2 3 4 5 6 7 8 9 10 11 12)
+    ($most:expr, $count:expr, $rows:ident => $body:expr) => {
+        with_rows!(@ $most, $count, $rows => $body; 1 2 3 4 5 6 7 8 9 10 11 12)
     };
-    (@ $simd:ty, $count:expr, $rows:ident => $body:expr; $($n:literal)*) => {
+    (@ $most:expr, $count:expr, $rows:ident => $body:expr; $($n:literal)*) => {
         match $count {
-            $($n if $n <= <$simd>::TILE_ROWS => {
+            $($n if $n <= $most => {
                 const $rows: usize = $n;
                 $body
             })*
@@ -43,14 +47,24 @@ pub(super) const PANEL_VECTORS: usize = 2;
 /// Numbers across a panel, by vectors.
 pub(crate) type Panel<T> = [T; PANEL_VECTORS];
 
+/// A panel's weights, an entry for each group of inputs, and its scales, one for each block.
+type PackedPanel<'a, V, C> = (&'a [Panel<V>], &'a [Panel<C>]);
+
 /// How numbers are stored and multiplied.
 pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     /// Activations in a group.
     const GROUP: usize;
+    /// Groups in a block, the last of a row excepted: sums are made numbers at the end of each.
+    const BLOCK: usize = usize::MAX;
+    /// The most rows of a register tile.
+    const TILE_ROWS: usize = S::TILE_ROWS;
+    /// Rows that [`MultiplyPrepare`] computes one after another: as many as the nearest memory holds with
+    /// a block of their results.
+    const STRIP_ROWS: usize = usize::MAX;
 
     /// Neighbouring activations of a row that are multiplied at once.
     type Group: Copy + Default + Send + Sync;
-    /// What a group of activations was divided by, for the whole row.
+    /// How a row's block of activations was brought into its form.
     type RowScale: Copy + Default + Send + Sync;
     /// A group of activations in every lane, or a vector of weights.
     type Vector: Copy + Send + Sync;
@@ -58,29 +72,30 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     type Sum: Copy;
     /// All weights of a layer.
     type Weights: Send + Sync;
-    /// What a panel's sums are multiplied by.
+    /// What a block's sums of a vector of outputs are multiplied by.
     type ColumnScale: Copy + Send + Sync;
 
     /// Packs weights.
     fn pack(simd: S, weights: &Matrix) -> Self::Weights;
 
-    /// The weights of a panel, one entry for each group of inputs; `scratch` may hold them.
+    /// The weights of a panel, an entry for each group of inputs, and the scales of its blocks;
+    /// `scratch` may hold weights.
     fn panel<'a>(
         simd: S,
         weights: &'a Self::Weights,
         panel: usize,
         scratch: &'a mut Vec<Panel<Self::Vector>>,
-    ) -> (&'a [Panel<Self::Vector>], Self::ColumnScale);
+    ) -> PackedPanel<'a, Self::Vector, Self::ColumnScale>;
 
     /// Brings a row of activations into the form that is multiplied. `out` has a group for every
-    /// `GROUP` numbers of `row`.
-    fn prepare(simd: S, row: &[f32], out: &mut [Self::Group]) -> Self::RowScale;
+    /// `GROUP` numbers of `row`, `scales` one for every `BLOCK` groups.
+    fn prepare(simd: S, row: &[f32], out: &mut [Self::Group], scales: &mut [Self::RowScale]);
 
     /// What a sum begins with.
     fn zero(simd: S) -> Self::Sum;
 
     /// A group of activations in every lane.
-    fn splat(simd: S, group: Self::Group) -> Self::Vector;
+    fn splat(simd: S, group: &Self::Group) -> Self::Vector;
 
     /// Adds the product of activations and weights.
     fn multiply_add(
@@ -90,14 +105,36 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
         weights: Self::Vector,
     ) -> Self::Sum;
 
-    /// A finished sum of a panel's given vector in single precision, `bias` added.
+    /// Sums of products of `ROWS` rows and a block of a panel. Rows lie `stride` groups apart.
+    #[inline(always)]
+    fn tile<const ROWS: usize>(
+        simd: S,
+        rows: &[Self::Group],
+        stride: usize,
+        panel: &[Panel<Self::Vector>],
+    ) -> [Panel<Self::Sum>; ROWS] {
+        // Plain loops: what closures and iterators hide may miss the instruction set.
+        let rows = row_slices::<_, ROWS>(rows, stride, panel.len());
+        let mut sums = [[Self::zero(simd); PANEL_VECTORS]; ROWS];
+        for (group, weights) in panel.iter().enumerate() {
+            for row in 0..ROWS {
+                let activations = Self::splat(simd, &rows[row][group]);
+                for vector in 0..PANEL_VECTORS {
+                    sums[row][vector] =
+                        Self::multiply_add(simd, sums[row][vector], activations, weights[vector]);
+                }
+            }
+        }
+        sums
+    }
+
+    /// Adds a block's finished sum, in single precision, to what came before: the bias at first.
     fn finish(
         simd: S,
         sum: Self::Sum,
         row: Self::RowScale,
         column: Self::ColumnScale,
-        vector: usize,
-        bias: S::F32,
+        total: S::F32,
     ) -> S::F32;
 }
 
@@ -139,11 +176,30 @@ pub(crate) struct Activations<S: Simd, P: Product<S>> {
     scales: Vec<P::RowScale>,
     /// Groups in a row.
     width: usize,
+    /// Blocks in a row.
+    blocks: usize,
+}
+
+impl<S: Simd, P: Product<S>> Activations<S, P> {
+    /// Makes room for rows of so many numbers.
+    fn resize(&mut self, rows: usize, columns: usize) {
+        self.width = columns.div_ceil(P::GROUP);
+        self.blocks = self.width.div_ceil(P::BLOCK);
+        self.groups.resize(rows * self.width, P::Group::default());
+        self.scales.resize(rows * self.blocks, P::RowScale::default());
+    }
+
+    /// How many rows there are, which a layer is to take.
+    #[inline(always)]
+    fn rows_for(&self, linear: &Linear<S, P>) -> usize {
+        assert_eq!(self.width, linear.inputs.div_ceil(P::GROUP), "activations of another layer");
+        self.scales.len() / self.blocks
+    }
 }
 
 impl<S: Simd, P: Product<S>> Default for Activations<S, P> {
     fn default() -> Self {
-        Self { groups: Vec::new(), scales: Vec::new(), width: 1 }
+        Self { groups: Vec::new(), scales: Vec::new(), width: 1, blocks: 1 }
     }
 }
 
@@ -160,13 +216,11 @@ impl<S: Simd, P: Product<S>> Operation<S> for Prepare<'_, S, P> {
     #[inline(always)]
     fn run(self, simd: S) {
         let Self { rows, columns, out } = self;
-        let count = rows.len() / columns;
-        out.width = columns.div_ceil(P::GROUP);
-        out.groups.resize(count * out.width, P::Group::default());
-        out.scales.resize(count, P::RowScale::default());
-        let prepared = out.groups.chunks_exact_mut(out.width).zip(&mut out.scales);
-        for (row, (groups, scale)) in rows.chunks_exact(columns).zip(prepared) {
-            *scale = P::prepare(simd, row, groups);
+        out.resize(rows.len() / columns, columns);
+        let groups = out.groups.chunks_exact_mut(out.width);
+        let prepared = groups.zip(out.scales.chunks_exact_mut(out.blocks));
+        for (row, (groups, scales)) in rows.chunks_exact(columns).zip(prepared) {
+            P::prepare(simd, row, groups, scales);
         }
     }
 }
@@ -198,16 +252,6 @@ impl<S: Simd> Epilogue<S> for Accumulate {
     }
 }
 
-/// Writes what an activation function makes of the values.
-pub(crate) struct Activate<A>(pub(crate) A);
-
-impl<S: Simd, A: Activation> Epilogue<S> for Activate<A> {
-    #[inline(always)]
-    fn apply(&self, simd: S, values: S::F32, out: &mut [f32]) {
-        store(simd, self.0.apply(simd, values), out);
-    }
-}
-
 /// Multiplies rows of activations by a layer's weights.
 pub(crate) struct Multiply<'a, S: Simd, P: Product<S>, E> {
     pub(crate) activations: &'a Activations<S, P>,
@@ -223,57 +267,129 @@ impl<S: Simd, P: Product<S>, E: Epilogue<S>> Operation<S> for Multiply<'_, S, P,
 
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { activations: Activations { groups, scales, width }, linear, .. } = self;
-        let outputs = linear.outputs;
-        assert_eq!(*width, linear.inputs.div_ceil(P::GROUP), "activations of another layer");
-        assert_eq!(self.out.len(), scales.len() * outputs, "rows of output");
-        for (index, &bias) in linear.bias.iter().enumerate() {
-            let (panel, column) = P::panel(simd, &linear.weights, index, self.scratch);
-            let first = index * PANEL_VECTORS * S::LANES;
-            let tiles = groups.chunks(S::TILE_ROWS * width).zip(scales.chunks(S::TILE_ROWS));
-            for ((groups, scales), out) in tiles.zip(self.out.chunks_mut(S::TILE_ROWS * outputs)) {
-                with_rows!(S, scales.len(), ROWS => {
-                    let sums = tile::<S, P, ROWS>(simd, groups, *width, panel);
-                    for row in 0..ROWS {
-                        for vector in 0..PANEL_VECTORS {
-                            let value = P::finish(
-                                simd, sums[row][vector], scales[row], column, vector, bias[vector],
-                            );
-                            let at = row * outputs + first + vector * S::LANES;
-                            let end = (at + S::LANES).min((row + 1) * outputs);
-                            if at < end {
-                                self.epilogue.apply(simd, value, &mut out[at..end]);
-                            }
-                        }
+        let Self { activations, linear, epilogue, out, scratch } = self;
+        let rows = activations.rows_for(linear);
+        assert_eq!(out.len(), rows * linear.outputs, "rows of output");
+        for panel in 0..linear.bias.len() {
+            let first = panel * PANEL_VECTORS * S::LANES;
+            let place = Place { out: &mut *out, width: linear.outputs, first };
+            multiply_panel(simd, activations, 0..rows, linear, panel, &epilogue, place, scratch);
+        }
+    }
+}
+
+/// Multiplies rows of activations by a layer's weights, puts the results through an activation function,
+/// and brings them into the form that the next product takes.
+pub(crate) struct MultiplyPrepare<'a, S: Simd, P: Product<S>, A> {
+    pub(crate) activations: &'a Activations<S, P>,
+    pub(crate) linear: &'a Linear<S, P>,
+    pub(crate) activation: A,
+    pub(crate) out: &'a mut Activations<S, P>,
+    /// Memory for results in single precision.
+    pub(crate) results: &'a mut Vec<f32>,
+    pub(crate) scratch: &'a mut Vec<Panel<P::Vector>>,
+}
+
+impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_, S, P, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Self { activations, linear, activation, out, results, scratch } = self;
+        let rows = activations.rows_for(linear);
+        out.resize(rows, linear.outputs);
+        // What a block of results needs is computed for a strip of rows, and prepared while it is near.
+        let columns = P::GROUP.saturating_mul(P::BLOCK).min(linear.outputs);
+        let (panel_columns, strip) = (PANEL_VECTORS * S::LANES, P::STRIP_ROWS.min(rows.max(1)));
+        results.resize(strip * columns, 0.0);
+        for (block, first) in (0..linear.outputs).step_by(columns).enumerate() {
+            let width = columns.min(linear.outputs - first);
+            for start in (0..rows).step_by(strip) {
+                let rows = start..rows.min(start + strip);
+                let results = &mut results[..rows.len() * width];
+                for at in (0..width).step_by(panel_columns) {
+                    let panel = (first + at) / panel_columns;
+                    let place = Place { out: &mut *results, width, first: at };
+                    let rows = rows.clone();
+                    multiply_panel(simd, activations, rows, linear, panel, &Store, place, scratch);
+                }
+                for (row, results) in rows.zip(results.chunks_exact_mut(width)) {
+                    for values in results.chunks_mut(S::LANES) {
+                        store(simd, activation.apply(simd, load(simd, values, 0.0)), values);
                     }
-                });
+                    let first_group = row * out.width + first / P::GROUP;
+                    let groups = &mut out.groups[first_group..][..width.div_ceil(P::GROUP)];
+                    let scales = &mut out.scales[row * out.blocks + block..][..1];
+                    P::prepare(simd, results, groups, scales);
+                }
             }
         }
     }
 }
 
-/// Sums of products of `ROWS` rows and a panel. Rows lie `stride` groups apart.
+/// Where a panel's results belong: rows of `width` numbers, from the number `first` of each.
+struct Place<'a> {
+    out: &'a mut [f32],
+    width: usize,
+    first: usize,
+}
+
+/// Multiplies some rows by a panel.
 #[inline(always)]
-pub(super) fn tile<S: Simd, P: Product<S>, const ROWS: usize>(
+#[allow(clippy::too_many_arguments)]
+// Iterators over vectors may miss the instruction set.
+#[allow(clippy::needless_range_loop)]
+fn multiply_panel<S: Simd, P: Product<S>, E: Epilogue<S>>(
     simd: S,
-    rows: &[P::Group],
-    stride: usize,
-    panel: &[Panel<P::Vector>],
-) -> [Panel<P::Sum>; ROWS] {
-    // Plain loops: what closures and iterators hide may miss the instruction set.
-    let mut slices: [&[P::Group]; ROWS] = [&[]; ROWS];
-    for (row, slice) in slices.iter_mut().enumerate() {
-        *slice = &rows[row * stride..][..panel.len()];
-    }
-    let mut sums = [[P::zero(simd); PANEL_VECTORS]; ROWS];
-    for (group, weights) in panel.iter().enumerate() {
-        for row in 0..ROWS {
-            let activations = P::splat(simd, slices[row][group]);
-            for vector in 0..PANEL_VECTORS {
-                sums[row][vector] =
-                    P::multiply_add(simd, sums[row][vector], activations, weights[vector]);
+    activations: &Activations<S, P>,
+    rows: Range<usize>,
+    linear: &Linear<S, P>,
+    panel: usize,
+    epilogue: &E,
+    place: Place<'_>,
+    scratch: &mut Vec<Panel<P::Vector>>,
+) {
+    let Activations { groups, scales, width, blocks } = activations;
+    let bias = linear.bias[panel];
+    let (panel, columns) = P::panel(simd, &linear.weights, panel, scratch);
+    let tiles = groups[rows.start * width..rows.end * width].chunks(P::TILE_ROWS * width);
+    let scales = scales[rows.start * blocks..rows.end * blocks].chunks(P::TILE_ROWS * blocks);
+    let out = place.out.chunks_mut(P::TILE_ROWS * place.width);
+    for ((groups, scales), out) in tiles.zip(scales).zip(out) {
+        with_rows!(P::TILE_ROWS, scales.len() / blocks, ROWS => {
+            let mut totals = [bias; ROWS];
+            for (block, weights) in panel.chunks(P::BLOCK).enumerate() {
+                let groups = &groups[block * P::BLOCK..];
+                let sums = P::tile::<ROWS>(simd, groups, *width, weights);
+                for row in 0..ROWS {
+                    let scale = scales[row * blocks + block];
+                    for vector in 0..PANEL_VECTORS {
+                        let (column, total) = (columns[block][vector], totals[row][vector]);
+                        totals[row][vector] =
+                            P::finish(simd, sums[row][vector], scale, column, total);
+                    }
+                }
             }
-        }
+            for row in 0..ROWS {
+                for vector in 0..PANEL_VECTORS {
+                    let at = place.first + vector * S::LANES;
+                    if at < place.width {
+                        let out = &mut out[row * place.width..][at..];
+                        let end = (at + S::LANES).min(place.width);
+                        epilogue.apply(simd, totals[row][vector], &mut out[..end - at]);
+                    }
+                }
+            }
+        });
     }
-    sums
+}
+
+/// The first `length` groups of each of `ROWS` rows that lie `stride` groups apart.
+#[inline(always)]
+fn row_slices<T, const ROWS: usize>(rows: &[T], stride: usize, length: usize) -> [&[T]; ROWS] {
+    let mut slices: [&[T]; ROWS] = [&[]; ROWS];
+    for (row, slice) in slices.iter_mut().enumerate() {
+        *slice = &rows[row * stride..][..length];
+    }
+    slices
 }

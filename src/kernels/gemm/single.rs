@@ -1,6 +1,6 @@
 //! Single precision.
 
-use super::{PANEL_VECTORS, Panel, Product};
+use super::{PANEL_VECTORS, PackedPanel, Panel, Product};
 use crate::kernels::{matrix::Matrix, simd::Simd};
 
 /// Products and sums in single precision.
@@ -45,12 +45,12 @@ impl<S: Simd> Product<S> for Single {
         weights: &'a Self::Weights,
         panel: usize,
         _: &'a mut Vec<Panel<S::F32>>,
-    ) -> (&'a [Panel<S::F32>], ()) {
-        (&weights.panels[panel * weights.inputs..][..weights.inputs], ())
+    ) -> PackedPanel<'a, S::F32, ()> {
+        (&weights.panels[panel * weights.inputs..][..weights.inputs], &[[(); PANEL_VECTORS]])
     }
 
     #[inline(always)]
-    fn prepare(_: S, row: &[f32], out: &mut [f32]) {
+    fn prepare(_: S, row: &[f32], out: &mut [f32], _: &mut [()]) {
         out.copy_from_slice(row);
     }
 
@@ -60,8 +60,8 @@ impl<S: Simd> Product<S> for Single {
     }
 
     #[inline(always)]
-    fn splat(simd: S, group: f32) -> S::F32 {
-        simd.splat(group)
+    fn splat(simd: S, group: &f32) -> S::F32 {
+        simd.splat(*group)
     }
 
     #[inline(always)]
@@ -70,7 +70,7 @@ impl<S: Simd> Product<S> for Single {
     }
 
     #[inline(always)]
-    fn finish(simd: S, sum: S::F32, (): (), (): (), _: usize, bias: S::F32) -> S::F32 {
-        simd.add(sum, bias)
+    fn finish(simd: S, sum: S::F32, (): (), (): (), total: S::F32) -> S::F32 {
+        simd.add(sum, total)
     }
 }

@@ -38,6 +38,32 @@ impl Case {
         self.matrix(MatrixValues::Int8 { values, scales })
     }
 
+    /// As large as weights for bytes may be: four that are 128 in sum.
+    fn small_int8(self) -> Matrix {
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ 6);
+        let mut values = Vec::with_capacity(self.outputs * self.inputs);
+        for _ in 0..self.outputs {
+            let mut row = vec![0_i8; self.inputs.next_multiple_of(8)];
+            for group in row.chunks_mut(8) {
+                let (alone, sign) = (rng.usize(..4), rng.bool());
+                let mut weight = |input: usize| match (alone, sign) {
+                    // All as large as they can be together, of one sign or of any.
+                    (0, true) => 32,
+                    (0, false) => *rng.choice(&[-32, 32]).unwrap(),
+                    // One in each half of the quads that is as large as it can be alone.
+                    (1, true) if [0, 2].contains(&input) => 127,
+                    (1, false) if [1, 3].contains(&input) => -128,
+                    (1, _) => 0,
+                    _ => rng.i8(-32..=32),
+                };
+                (0..8).for_each(|input| group[input] = weight(input));
+            }
+            values.extend(&row[..self.inputs]);
+        }
+        let scales = self.numbers(4, self.outputs).iter().map(|scale| scale * 0.01).collect();
+        self.matrix(MatrixValues::Int8 { values, scales })
+    }
+
     fn f32(self) -> Matrix {
         self.matrix(MatrixValues::F32(self.numbers(5, self.outputs * self.inputs)))
     }
@@ -146,6 +172,94 @@ impl ForSimd for ExactIntegers {
 }
 
 #[derive(Clone, Copy)]
+struct ExactBytes(Case);
+
+impl ForSimd for ExactBytes {
+    type Output = ();
+
+    /// A block's sums are exact; what is rounded is a few operations on each.
+    fn call<S: Simd>(self, simd: S) {
+        let Self(case) = self;
+        let matrix = case.small_int8();
+        let MatrixValues::Int8 { values: weights, scales } = &matrix.values else { unreachable!() };
+        for (output, weights) in weights.chunks(case.inputs).enumerate() {
+            assert_eq!(bytes::small_weights(&matrix, output), (weights.to_vec(), scales[output]));
+        }
+        let activations = case.activations();
+        let (out, prepared) = multiply::<S, Bytes>(simd, case, &matrix, &activations, Store);
+        let rows = bytes::byte_rows(&prepared, case.inputs);
+        assert_eq!(rows.len(), case.rows);
+        for (row, (bytes, blocks)) in rows.iter().enumerate() {
+            let activations = &activations[row * case.inputs..][..case.inputs];
+            let restored: Vec<_> = bytes
+                .chunks(128)
+                .zip(blocks)
+                .flat_map(|(bytes, block)| {
+                    bytes.iter().map(|&byte| {
+                        f64::from(block.least) + f64::from(block.scale) * f64::from(byte)
+                    })
+                })
+                .collect();
+            for (restored, activation) in restored.iter().zip(activations) {
+                let error = restored - f64::from(*activation);
+                assert!(error.abs() <= 0.501 * 2.0 / 255.0, "{restored} {activation}");
+            }
+            for (output, bias) in case.bias().into_iter().enumerate() {
+                let weights = &weights[output * case.inputs..][..case.inputs];
+                let products = || restored.iter().zip(weights).map(|(a, &w)| a * f64::from(w));
+                let scale = f64::from(scales[output]);
+                let wanted = products().sum::<f64>() * scale + f64::from(bias);
+                let magnitude = products().map(f64::abs).sum::<f64>() * scale.abs() + 1.0;
+                let out = f64::from(out[row * case.outputs + output]);
+                assert!((out - wanted).abs() <= 1e-6 * magnitude, "{out} {wanted} {}", S::NAME);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Prepared(Case);
+
+impl Prepared {
+    /// Activations that a product prepares are those of its results.
+    fn check<S: Simd, P: Product<S>>(self, simd: S, matrix: &Matrix)
+    where
+        P::Group: PartialEq + std::fmt::Debug,
+        P::RowScale: PartialEq + std::fmt::Debug,
+    {
+        let Self(case) = self;
+        let activations = case.activations();
+        let (mut stored, prepared) = multiply::<S, P>(simd, case, matrix, &activations, Store);
+        stored.iter_mut().for_each(|number| *number = number.max(0.0));
+        let mut wanted = Activations::<S, P>::default();
+        simd.run(Prepare { rows: &stored, columns: case.outputs, out: &mut wanted });
+        let mut out = Activations::default();
+        simd.run(MultiplyPrepare {
+            activations: &prepared,
+            linear: &Linear::<S, P>::new(simd, matrix, &case.bias()),
+            activation: crate::kernels::Relu,
+            out: &mut out,
+            results: &mut vec![f32::NAN; 7],
+            scratch: &mut Vec::new(),
+        });
+        assert_eq!((out.width, out.blocks), (wanted.width, wanted.blocks));
+        assert_eq!(out.groups, wanted.groups, "{}", S::NAME);
+        assert_eq!(out.scales, wanted.scales, "{}", S::NAME);
+    }
+}
+
+impl ForSimd for Prepared {
+    type Output = ();
+
+    fn call<S: Simd>(self, simd: S) {
+        let Self(case) = self;
+        self.check::<S, Single>(simd, &case.f32());
+        self.check::<S, Int8>(simd, &case.int8());
+        self.check::<S, Bytes>(simd, &case.small_int8());
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Epilogues(Case);
 
 impl ForSimd for Epilogues {
@@ -155,9 +269,6 @@ impl ForSimd for Epilogues {
         let Self(case) = self;
         let (matrix, activations) = (case.int8(), case.activations());
         let (stored, prepared) = multiply::<S, Int8>(simd, case, &matrix, &activations, Store);
-        let relu = Activate(crate::kernels::Relu);
-        let (activated, _) = multiply::<S, Int8>(simd, case, &matrix, &activations, relu);
-        assert!(activated.iter().zip(&stored).all(|(a, s)| *a == s.max(0.0)));
         let mut residual = case.numbers(6, stored.len());
         let wanted: Vec<_> = residual.iter().zip(&stored).map(|(r, s)| r + s).collect();
         let linear = Linear::<S, Int8>::new(simd, &matrix, &case.bias());
@@ -175,6 +286,8 @@ impl ForSimd for Epilogues {
 fn check(case: Case) {
     everywhere(SinglePrecision(case));
     everywhere(ExactIntegers(case));
+    everywhere(ExactBytes(case));
+    everywhere(Prepared(case));
     everywhere(Epilogues(case));
 }
 
@@ -190,8 +303,34 @@ fn edges() {
         (5, 1, 47),
         (3, 1_536, 16),
         (1, 4_096, 2),
+        (25, 20, 300),
     ] {
         check(Case { rows, inputs, outputs, seed: 7 });
+    }
+}
+
+#[test]
+fn weights_too_large_for_bytes_are_rounded() {
+    let small = |weights: &[i8], scale| {
+        let (outputs, inputs) = (1, weights.len());
+        let values = MatrixValues::Int8 { values: weights.to_vec(), scales: vec![scale] };
+        bytes::small_weights(&Matrix { outputs, inputs, values }, 0)
+    };
+    // The first two of every four are 128 in sum.
+    let mut weights = [[32, -32, 3, 0]; 3].as_flattened().to_vec();
+    assert_eq!(small(&weights, 0.5), (weights.clone(), 0.5));
+    // 129: the greatest becomes 56, and all others with it.
+    weights[4] = -33;
+    let rounded: Vec<_> =
+        weights.iter().map(|&w| (f32::from(w) * 56.0 / 33.0).round_ties_even()).collect();
+    let (values, scale) = small(&weights, 0.5);
+    assert_eq!(scale, 0.5 * 33.0 / 56.0);
+    // 54 three times and 56 once are more than 128: those were made smaller, the others were not.
+    let sum: u32 =
+        (0..8).filter(|at| at % 4 < 2).map(|at| u32::from(values[at].unsigned_abs())).sum();
+    assert_eq!(sum, 128);
+    for at in (0..8).filter(|at| at % 4 >= 2).chain(8..12) {
+        assert_eq!(f32::from(values[at]), rounded[at]);
     }
 }
 

@@ -29,6 +29,7 @@ impl Simd for Neon {
     const NAME: &'static str = "neon";
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 8;
+    const BYTE_TILE_ROWS: usize = 6;
 
     type F32 = float32x4_t;
     type I32 = int32x4_t;
@@ -65,6 +66,24 @@ impl Simd for Neon {
         unsafe { vreinterpretq_s32_s16(vmovl_s8(vld1_s8(bytes.as_ptr().cast()))) }
     }
 
+    #[inline(always)]
+    fn narrow_to_bytes(self, values: int32x4_t, out: &mut [[u8; 4]]) {
+        // SAFETY: NEON is part of the architecture.
+        let quad = unsafe {
+            let words = vqmovun_s32(values);
+            let bytes = vqmovn_u16(vcombine_u16(words, words));
+            vget_lane_u32::<0>(vreinterpret_u32_u8(bytes))
+        };
+        out[0] = quad.to_ne_bytes();
+    }
+
+    #[inline(always)]
+    fn load_quads(self, quads: &[[i8; 4]]) -> int32x4_t {
+        let quads = &quads[..LANES];
+        // SAFETY: `quads` has 16 bytes; NEON is part of the architecture.
+        unsafe { vreinterpretq_s32_s8(vld1q_s8(quads.as_ptr().cast())) }
+    }
+
     intrinsics! {
         fn splat(self, value: f32) -> float32x4_t { vdupq_n_f32(value) }
         fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t { vaddq_f32(a, b) }
@@ -92,5 +111,23 @@ impl Simd for Neon {
             let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
             vaddq_s32(sums, vpaddq_s32(low, vmull_high_s16(a, b)))
         }}
+        fn splat_quad(self, quad: [u8; 4]) -> int32x4_t {
+            vdupq_n_s32(i32::from_ne_bytes(quad))
+        }
+        fn multiply_quads(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {{
+            // In 16 bits: 255 * 128 is within.
+            let (a, b) = (vreinterpretq_u8_s32(a), vreinterpretq_s8_s32(b));
+            let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a)));
+            let low = vmulq_s16(low, vmovl_s8(vget_low_s8(b)));
+            let high = vmulq_s16(vreinterpretq_s16_u16(vmovl_high_u8(a)), vmovl_high_s8(b));
+            vreinterpretq_s32_s16(vpaddq_s16(low, high))
+        }}
+        fn add_quads(self, partial: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {{
+            let products = vreinterpretq_s16_s32(self.multiply_quads(a, b));
+            vreinterpretq_s32_s16(vaddq_s16(vreinterpretq_s16_s32(partial), products))
+        }}
+        fn gather(self, sums: int32x4_t, partial: int32x4_t) -> int32x4_t {
+            vpadalq_s16(sums, vreinterpretq_s16_s32(partial))
+        }
     }
 }

@@ -30,7 +30,10 @@ pub(super) use intrinsics;
 macro_rules! set {
     (
         $(#[$doc:meta])* $set:ident, $name:literal, [$($feature:tt),*], $features:literal,
-        dot($sums:ident, $a:ident, $b:ident) = $dot:expr
+        dot($sums:ident, $a:ident, $b:ident) = $dot:expr,
+        multiply_quads = $multiply_quads:expr,
+        add_quads($partial:ident) = $add_quads:expr,
+        gather($gathered:ident) = $gather:expr, $byte_rows:literal
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,7 @@ macro_rules! set {
             const NAME: &'static str = $name;
             const LANES: usize = LANES;
             const TILE_ROWS: usize = 6;
+            const BYTE_TILE_ROWS: usize = $byte_rows;
 
             type F32 = __m256;
             type I32 = __m256i;
@@ -94,6 +98,24 @@ macro_rules! set {
                 unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes.as_ptr().cast())) }
             }
 
+            #[inline(always)]
+            fn narrow_to_bytes(self, values: __m256i, out: &mut [[u8; 4]]) {
+                let out = &mut out[..LANES / 4];
+                // SAFETY: `out` has eight bytes; unaligned stores are allowed; AVX2 is proved.
+                unsafe {
+                    let low = _mm256_castsi256_si128(values);
+                    let words = _mm_packs_epi32(low, _mm256_extracti128_si256::<1>(values));
+                    _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_packus_epi16(words, words));
+                }
+            }
+
+            #[inline(always)]
+            fn load_quads(self, quads: &[[i8; 4]]) -> __m256i {
+                let quads = &quads[..LANES];
+                // SAFETY: `quads` has 32 bytes; unaligned loads are allowed; AVX is proved.
+                unsafe { _mm256_loadu_si256(quads.as_ptr().cast()) }
+            }
+
             intrinsics! {
                 fn splat(self, value: f32) -> __m256 { _mm256_set1_ps(value) }
                 fn add(self, a: __m256, b: __m256) -> __m256 { _mm256_add_ps(a, b) }
@@ -128,6 +150,14 @@ macro_rules! set {
                     _mm256_set1_epi32(super::pair_bits(pair))
                 }
                 fn dot(self, $sums: __m256i, $a: __m256i, $b: __m256i) -> __m256i { $dot }
+                fn splat_quad(self, quad: [u8; 4]) -> __m256i {
+                    _mm256_set1_epi32(i32::from_ne_bytes(quad))
+                }
+                fn multiply_quads(self, $a: __m256i, $b: __m256i) -> __m256i { $multiply_quads }
+                fn add_quads(self, $partial: __m256i, $a: __m256i, $b: __m256i) -> __m256i {
+                    $add_quads
+                }
+                fn gather(self, $gathered: __m256i, $partial: __m256i) -> __m256i { $gather }
             }
         }
     };
@@ -136,11 +166,18 @@ macro_rules! set {
 set!(
     /// The proof that the CPU has AVX2 and FMA.
     Avx2, "avx2", ["avx2", "fma"], "avx2,fma",
-    dot(sums, a, b) = _mm256_add_epi32(sums, _mm256_madd_epi16(a, b))
+    dot(sums, a, b) = _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)),
+    // In 16 bits: 255 * 128 is within.
+    multiply_quads = _mm256_maddubs_epi16(a, b),
+    add_quads(partial) = _mm256_add_epi16(partial, _mm256_maddubs_epi16(a, b)),
+    gather(sums) = _mm256_add_epi32(sums, _mm256_madd_epi16(partial, _mm256_set1_epi16(1))), 4
 );
 
 set!(
     /// The proof that the CPU has AVX2, FMA and AVX-VNNI.
     AvxVnni, "avx-vnni", ["avx2", "fma", "avxvnni"], "avx2,fma,avxvnni",
-    dot(sums, a, b) = _mm256_dpwssd_avx_epi32(sums, a, b)
+    dot(sums, a, b) = _mm256_dpwssd_avx_epi32(sums, a, b),
+    multiply_quads = _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), a, b),
+    add_quads(partial) = _mm256_dpbusd_avx_epi32(partial, a, b),
+    gather(sums) = _mm256_add_epi32(sums, partial), 5
 );

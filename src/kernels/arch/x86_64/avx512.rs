@@ -32,6 +32,7 @@ impl Simd for Avx512 {
     const NAME: &'static str = "avx512-vnni";
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 12;
+    const BYTE_TILE_ROWS: usize = 12;
 
     type F32 = __m512;
     type I32 = __m512i;
@@ -69,6 +70,20 @@ impl Simd for Avx512 {
         unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(bytes.as_ptr().cast())) }
     }
 
+    #[inline(always)]
+    fn narrow_to_bytes(self, values: __m512i, out: &mut [[u8; 4]]) {
+        let out = &mut out[..LANES / 4];
+        // SAFETY: `out` has 16 bytes; unaligned stores are allowed; AVX-512 F is proved.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtusepi32_epi8(values)) }
+    }
+
+    #[inline(always)]
+    fn load_quads(self, quads: &[[i8; 4]]) -> __m512i {
+        let quads = &quads[..LANES];
+        // SAFETY: `quads` has 64 bytes; unaligned loads are allowed; AVX-512 F is proved.
+        unsafe { _mm512_loadu_si512(quads.as_ptr().cast()) }
+    }
+
     intrinsics! {
         fn splat(self, value: f32) -> __m512 { _mm512_set1_ps(value) }
         fn add(self, a: __m512, b: __m512) -> __m512 { _mm512_add_ps(a, b) }
@@ -92,6 +107,18 @@ impl Simd for Avx512 {
         }
         fn dot(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
             _mm512_dpwssd_epi32(sums, a, b)
+        }
+        fn splat_quad(self, quad: [u8; 4]) -> __m512i {
+            _mm512_set1_epi32(i32::from_ne_bytes(quad))
+        }
+        fn multiply_quads(self, a: __m512i, b: __m512i) -> __m512i {
+            _mm512_dpbusd_epi32(_mm512_setzero_si512(), a, b)
+        }
+        fn add_quads(self, partial: __m512i, a: __m512i, b: __m512i) -> __m512i {
+            _mm512_dpbusd_epi32(partial, a, b)
+        }
+        fn gather(self, sums: __m512i, partial: __m512i) -> __m512i {
+            _mm512_add_epi32(sums, partial)
         }
     }
 }

@@ -9,9 +9,9 @@
 //! Blocks are short, since a few activations are far larger than the rest, and make their neighbours
 //! coarse.
 //!
-//! AVX2 multiplies bytes in 16 bits, which saturate, so weights have to be small: four that are summed in
-//! 16 bits are at most 128 together. Weights of seven bits nearly always are. Larger ones are rounded to
-//! that when they are packed, on every instruction set, so that all compute the same.
+//! AVX2 multiplies bytes in 16 bits, which saturate, so weights have to be small: of four that are summed in
+//! 16 bits, those of one sign are at most 128 together. Larger ones are rounded to about seven bits when
+//! they are packed, with a scale for each block, on every instruction set, so that all compute the same.
 
 use super::{PANEL_VECTORS, PackedPanel, Panel, Product};
 use crate::kernels::{
@@ -29,12 +29,13 @@ const QUADS: usize = 2;
 /// Activations in a group.
 const GROUP: usize = 4 * QUADS;
 
-/// The most that weights of a group are together, signs left out, in the first two places of its quads
-/// and in the last two: products with unsigned bytes are within 16 bits in sum.
-const WEIGHTS_MAX: u32 = 128;
+/// The most that weights of one sign are together in the first two places of a group's quads, and in the
+/// last two: products with unsigned bytes are within 16 bits in sum.
+const WEIGHTS_MAX: i16 = 128;
 
-/// The greatest weight of an output that is rounded.
-const WEIGHT_MAX: f32 = 56.0;
+/// The root mean square of a block's weights that are rounded: smaller, and more is lost by rounding;
+/// larger, and more by weights that are made smaller.
+const ROOT_MEAN_SQUARE: f32 = 17.0;
 
 /// Groups in a block: 128 activations.
 const BLOCK: usize = 16;
@@ -87,31 +88,39 @@ impl<S: Simd> Product<S> for Bytes {
         let mut scales = Vec::with_capacity(count * groups.div_ceil(BLOCK));
         for first in (0..outputs).step_by(width) {
             let mut panel = vec![vec![[[0; 4]; QUADS]; groups]; width];
-            let mut column_scales = vec![0.0; width];
-            for (column, output) in (first..outputs.min(first + width)).enumerate() {
-                let (row, scale) = small_weights(weights, output);
-                panel[column].as_flattened_mut().as_flattened_mut()[..inputs].copy_from_slice(&row);
-                column_scales[column] = scale;
+            let mut panel_scales = vec![vec![0.0; groups.div_ceil(BLOCK)]; width];
+            let columns = panel.iter_mut().zip(&mut panel_scales);
+            for (output, (column, scales)) in (first..outputs.min(first + width)).zip(columns) {
+                let (row, scale) = weights.quantized(output);
+                column.as_flattened_mut().as_flattened_mut()[..inputs].copy_from_slice(&row);
+                for (block, block_scale) in column.chunks_mut(BLOCK).zip(scales) {
+                    *block_scale = scale * make_small(block);
+                }
             }
             for group in 0..groups {
                 let vector = |columns: &[Vec<[[i8; 4]; QUADS]>]| {
                     std::array::from_fn(|quad| {
-                        let quads = columns.iter().map(|column| column[group][quad]);
-                        simd.load_quads(&quads.collect::<Vec<_>>())
+                        let mut quads = [[0; 4]; MAX_LANES];
+                        for (lane, column) in quads.iter_mut().zip(columns) {
+                            *lane = column[group][quad];
+                        }
+                        simd.load_quads(&quads[..S::LANES])
                     })
                 };
                 let (left, right) = panel.split_at(S::LANES);
                 quads.push([vector(left), vector(right)]);
             }
             for block in 0..groups.div_ceil(BLOCK) {
-                let sums = panel.iter().zip(&column_scales).map(|(column, scale)| {
+                let block_scales: Vec<_> =
+                    panel_scales.iter().map(|scales| scales[block]).collect();
+                let sums = panel.iter().zip(&block_scales).map(|(column, scale)| {
                     let groups = &column[block * BLOCK..groups.min((block + 1) * BLOCK)];
                     let weights = groups.as_flattened().as_flattened().iter();
                     scale * weights.map(|&weight| f32::from(weight)).sum::<f32>()
                 });
                 let sums: Vec<_> = sums.collect();
                 scales.push([0, S::LANES].map(|lane| ByteColumns {
-                    scale: simd.load(&column_scales[lane..]),
+                    scale: simd.load(&block_scales[lane..]),
                     sum: simd.load(&sums[lane..]),
                 }));
             }
@@ -181,41 +190,54 @@ impl<S: Simd> Product<S> for Bytes {
     }
 }
 
-/// An output's weights, small enough for exact sums, and their scale: those that are stored where they
-/// are, or else the nearest multiples of a 56th of the greatest, of which few have to be made smaller.
-pub(super) fn small_weights(weights: &Matrix, output: usize) -> (Vec<i8>, f32) {
-    let (stored, scale) = weights.quantized(output);
-    if stored.chunks(GROUP).all(|group| [0, 1].into_iter().all(|half| excess(group, half) == 0)) {
-        return (stored, scale);
+/// Makes a block's weights small enough for exact sums, where they are not, and returns by what they are to
+/// be multiplied for that: the nearest multiples of it, of which few have to be made smaller.
+pub(super) fn make_small(groups: &mut [[[i8; 4]; QUADS]]) -> f32 {
+    let fits = |group| sums(group).as_flattened().iter().all(|&sum| sum <= WEIGHTS_MAX);
+    if groups.iter().all(fits) {
+        return 1.0;
     }
-    let row = weights.row(output);
-    let greatest = row.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
-    let scale = greatest / WEIGHT_MAX;
-    let mut rounded: Vec<_> =
-        row.iter().map(|weight| (weight / scale).round_ties_even() as i8).collect();
-    for group in rounded.chunks_mut(GROUP) {
-        for half in [0, 1] {
-            for _ in 0..excess(group, half) {
-                let largest = summed(group.len(), half).max_by_key(|&at| group[at].unsigned_abs());
-                if let Some(largest) = largest {
-                    group[largest] -= group[largest].signum();
+    let weights = groups.as_flattened_mut().as_flattened_mut();
+    let squares: f32 = weights.iter().map(|&weight| f32::from(weight).powi(2)).sum();
+    let root_mean_square = (squares / weights.len() as f32).sqrt();
+    let factor = (root_mean_square / ROOT_MEAN_SQUARE).max(1.0);
+    for weight in weights {
+        *weight = nearest(f32::from(*weight) / factor);
+    }
+    for group in groups {
+        for (half, sums) in sums(group).into_iter().enumerate() {
+            for (sum, sign) in sums.into_iter().zip([1, -1]) {
+                for _ in WEIGHTS_MAX..sum {
+                    let summed = group.iter_mut().flat_map(|quad| &mut quad[2 * half..][..2]);
+                    if let Some(largest) = summed.max_by_key(|weight| sign * i16::from(**weight)) {
+                        *largest -= sign as i8;
+                    }
                 }
             }
         }
     }
-    (rounded, scale)
+    factor
 }
 
-/// The places of a group's weights whose products meet in one sum of 16 bits: the first two of every
-/// quad, or the last two.
-fn summed(length: usize, half: usize) -> impl Iterator<Item = usize> {
-    (0..length).filter(move |at| at % 4 / 2 == half)
+/// The sums of what is summed in 16 bits, signs left out: of the first two weights of a group's quads and of
+/// the last two, those above zero and those below.
+fn sums(group: &[[i8; 4]; QUADS]) -> [[i16; 2]; 2] {
+    let mut sums = [[0; 2]; 2];
+    for quad in group {
+        for (at, &weight) in quad.iter().enumerate() {
+            let weight = i16::from(weight);
+            sums[at / 2][0] += weight.max(0);
+            sums[at / 2][1] -= weight.min(0);
+        }
+    }
+    sums
 }
 
-/// By how much such weights are too large together.
-fn excess(group: &[i8], half: usize) -> u32 {
-    let sum: u32 = summed(group.len(), half).map(|at| u32::from(group[at].unsigned_abs())).sum();
-    sum.saturating_sub(WEIGHTS_MAX)
+/// The nearest integer of a small number; of two as near, the even one. Adding so large a number leaves
+/// no room for a fraction, and is faster than what targets without an instruction for it call.
+fn nearest(number: f32) -> i8 {
+    const LARGE: f32 = 1.5 * (1 << f32::MANTISSA_DIGITS - 1) as f32;
+    (number + LARGE - LARGE) as i8
 }
 
 /// A block of activations as quads of bytes.

@@ -38,7 +38,7 @@ impl Case {
         self.matrix(MatrixValues::Int8 { values, scales })
     }
 
-    /// As large as weights for bytes may be: four that are 128 in sum.
+    /// As large as weights for bytes may be: of four, those of one sign are 128 in sum.
     fn small_int8(self) -> Matrix {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ 6);
         let mut values = Vec::with_capacity(self.outputs * self.inputs);
@@ -47,11 +47,13 @@ impl Case {
             for group in row.chunks_mut(8) {
                 let (alone, sign) = (rng.usize(..4), rng.bool());
                 let mut weight = |input: usize| match (alone, sign) {
-                    // All as large as they can be together, of one sign or of any.
+                    // All as large as they can be together, of one sign or of both.
                     (0, true) => 32,
-                    (0, false) => *rng.choice(&[-32, 32]).unwrap(),
-                    // One in each half of the quads that is as large as it can be alone.
-                    (1, true) if [0, 2].contains(&input) => 127,
+                    (0, false) if input < 4 => 64,
+                    (0, false) => -64,
+                    // One of each sign in each half of the quads that is as large as it can be alone.
+                    (1, _) if [0, 2].contains(&input) => 127,
+                    (1, true) if [5, 7].contains(&input) => -128,
                     (1, false) if [1, 3].contains(&input) => -128,
                     (1, _) => 0,
                     _ => rng.i8(-32..=32),
@@ -182,9 +184,6 @@ impl ForSimd for ExactBytes {
         let Self(case) = self;
         let matrix = case.small_int8();
         let MatrixValues::Int8 { values: weights, scales } = &matrix.values else { unreachable!() };
-        for (output, weights) in weights.chunks(case.inputs).enumerate() {
-            assert_eq!(bytes::small_weights(&matrix, output), (weights.to_vec(), scales[output]));
-        }
         let activations = case.activations();
         let (out, prepared) = multiply::<S, Bytes>(simd, case, &matrix, &activations, Store);
         let rows = bytes::byte_rows(&prepared, case.inputs);
@@ -311,27 +310,46 @@ fn edges() {
 
 #[test]
 fn weights_too_large_for_bytes_are_rounded() {
-    let small = |weights: &[i8], scale| {
-        let (outputs, inputs) = (1, weights.len());
-        let values = MatrixValues::Int8 { values: weights.to_vec(), scales: vec![scale] };
-        bytes::small_weights(&Matrix { outputs, inputs, values }, 0)
-    };
-    // The first two of every four are 128 in sum.
-    let mut weights = [[32, -32, 3, 0]; 3].as_flattened().to_vec();
-    assert_eq!(small(&weights, 0.5), (weights.clone(), 0.5));
-    // 129: the greatest becomes 56, and all others with it.
-    weights[4] = -33;
-    let rounded: Vec<_> =
-        weights.iter().map(|&w| (f32::from(w) * 56.0 / 33.0).round_ties_even()).collect();
-    let (values, scale) = small(&weights, 0.5);
-    assert_eq!(scale, 0.5 * 33.0 / 56.0);
-    // 54 three times and 56 once are more than 128: those were made smaller, the others were not.
-    let sum: u32 =
-        (0..8).filter(|at| at % 4 < 2).map(|at| u32::from(values[at].unsigned_abs())).sum();
-    assert_eq!(sum, 128);
-    for at in (0..8).filter(|at| at % 4 >= 2).chain(8..12) {
-        assert_eq!(f32::from(values[at]), rounded[at]);
+    // Of the first two of every four, 128 of each sign.
+    let fitting = [[[64, -64, 3, 0]; 2]; 16];
+    let mut block = fitting;
+    assert_eq!(bytes::make_small(&mut block), 1.0);
+    assert_eq!(block, fitting);
+
+    // One group that is too large in a block of small weights: nothing else changes.
+    let mut block = [[[0, 0, 1, -1]; 2]; 16];
+    block[3][0] = [127, 127, 10, -10];
+    let mut wanted = block;
+    wanted[3][0] = [64, 64, 10, -10];
+    assert_eq!(bytes::make_small(&mut block), 1.0);
+    assert_eq!(block, wanted);
+
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut large: [[[i8; 4]; 2]; 16] = [(); 16]
+        .map(|()| [(); 2].map(|()| [(); 4].map(|()| (0..3).map(|_| rng.i8(-42..=42)).sum())));
+    // A group that stays too large when all is rounded.
+    large[5] = [[126, 126, -126, 126]; 2];
+    let mut block = large;
+    let factor = bytes::make_small(&mut block);
+    assert!(factor > 2.0);
+    let (mut as_rounded, mut smaller) = (0, 0);
+    for (group, large) in block.iter().zip(&large) {
+        for half in [0, 1] {
+            let places =
+                || [0, 1].into_iter().flat_map(|quad| [(quad, 2 * half), (quad, 2 * half + 1)]);
+            let rounded = |(quad, at): (usize, usize)| {
+                (f32::from(large[quad][at]) / factor).round_ties_even()
+            };
+            for sign in [1.0, -1.0] {
+                let wanted: f32 = places().map(|place| (sign * rounded(place)).max(0.0)).sum();
+                let is = |(quad, at): (usize, usize)| (sign * f32::from(group[quad][at])).max(0.0);
+                assert_eq!(places().map(is).sum::<f32>(), wanted.min(128.0));
+                assert!(places().all(|place| is(place) <= (sign * rounded(place)).max(0.0)));
+                if wanted > 128.0 { smaller += 1 } else { as_rounded += 1 }
+            }
+        }
     }
+    assert!(as_rounded > 50 && smaller > 0, "{as_rounded} {smaller}");
 }
 
 proptest! {

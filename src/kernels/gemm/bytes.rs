@@ -87,41 +87,28 @@ impl<S: Simd> Product<S> for Bytes {
         let mut quads = Vec::with_capacity(count * groups);
         let mut scales = Vec::with_capacity(count * groups.div_ceil(BLOCK));
         for first in (0..outputs).step_by(width) {
-            let mut panel = vec![vec![[[0; 4]; QUADS]; groups]; width];
-            let mut panel_scales = vec![vec![0.0; groups.div_ceil(BLOCK)]; width];
-            let columns = panel.iter_mut().zip(&mut panel_scales);
-            for (output, (column, scales)) in (first..outputs.min(first + width)).zip(columns) {
-                let (row, scale) = weights.quantized(output);
-                column.as_flattened_mut().as_flattened_mut()[..inputs].copy_from_slice(&row);
-                for (block, block_scale) in column.chunks_mut(BLOCK).zip(scales) {
-                    *block_scale = scale * make_small(block);
-                }
-            }
+            let columns: Vec<_> =
+                (first..first + width).map(|output| Column::new(weights, output)).collect();
+            let (left, right) = columns.split_at(S::LANES);
             for group in 0..groups {
-                let vector = |columns: &[Vec<[[i8; 4]; QUADS]>]| {
+                quads.push([left, right].map(|columns| {
                     std::array::from_fn(|quad| {
                         let mut quads = [[0; 4]; MAX_LANES];
                         for (lane, column) in quads.iter_mut().zip(columns) {
-                            *lane = column[group][quad];
+                            *lane = column.groups[group][quad];
                         }
                         simd.load_quads(&quads[..S::LANES])
                     })
-                };
-                let (left, right) = panel.split_at(S::LANES);
-                quads.push([vector(left), vector(right)]);
+                }));
             }
             for block in 0..groups.div_ceil(BLOCK) {
-                let block_scales: Vec<_> =
-                    panel_scales.iter().map(|scales| scales[block]).collect();
-                let sums = panel.iter().zip(&block_scales).map(|(column, scale)| {
-                    let groups = &column[block * BLOCK..groups.min((block + 1) * BLOCK)];
-                    let weights = groups.as_flattened().as_flattened().iter();
-                    scale * weights.map(|&weight| f32::from(weight)).sum::<f32>()
-                });
-                let sums: Vec<_> = sums.collect();
-                scales.push([0, S::LANES].map(|lane| ByteColumns {
-                    scale: simd.load(&block_scales[lane..]),
-                    sum: simd.load(&sums[lane..]),
+                scales.push([left, right].map(|columns| {
+                    let (mut scales, mut sums) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+                    for (lane, column) in columns.iter().enumerate() {
+                        scales[lane] = column.scales[block];
+                        sums[lane] = column.scales[block] * column.block_sum(block);
+                    }
+                    ByteColumns { scale: simd.load(&scales), sum: simd.load(&sums) }
                 }));
             }
         }
@@ -187,6 +174,38 @@ impl<S: Simd> Product<S> for Bytes {
         let total = simd.mul_add(simd.splat(row.least), column.sum, total);
         let scale = simd.mul(simd.splat(row.scale), column.scale);
         simd.mul_add(simd.float(sum), scale, total)
+    }
+}
+
+/// An output's weights, small enough for exact sums.
+struct Column {
+    groups: Vec<[[i8; 4]; QUADS]>,
+    /// For each block.
+    scales: Vec<f32>,
+}
+
+impl Column {
+    /// Nothing but zeros for an output that there is not.
+    fn new(weights: &Matrix, output: usize) -> Self {
+        let groups = weights.inputs.div_ceil(GROUP);
+        let mut column = Self {
+            groups: vec![[[0; 4]; QUADS]; groups],
+            scales: vec![0.0; groups.div_ceil(BLOCK)],
+        };
+        if output < weights.outputs {
+            let (row, scale) = weights.quantized(output);
+            column.groups.as_flattened_mut().as_flattened_mut()[..row.len()].copy_from_slice(&row);
+            for (block, block_scale) in column.groups.chunks_mut(BLOCK).zip(&mut column.scales) {
+                *block_scale = scale * make_small(block);
+            }
+        }
+        column
+    }
+
+    /// The sum of a block's weights, without their scale.
+    fn block_sum(&self, block: usize) -> f32 {
+        let groups = self.groups.chunks(BLOCK).nth(block).unwrap_or_default();
+        groups.as_flattened().as_flattened().iter().map(|&weight| f32::from(weight)).sum()
     }
 }
 

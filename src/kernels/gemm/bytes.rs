@@ -255,7 +255,8 @@ fn sums(group: &[[i8; 4]; QUADS]) -> [[i16; 2]; 2] {
 /// The nearest integer of a small number; of two as near, the even one. Adding so large a number leaves
 /// no room for a fraction, and is faster than what targets without an instruction for it call.
 fn nearest(number: f32) -> i8 {
-    const LARGE: f32 = 1.5 * (1 << f32::MANTISSA_DIGITS - 1) as f32;
+    // 1.5 * 2^23
+    const LARGE: f32 = 12_582_912.0;
     (number + LARGE - LARGE) as i8
 }
 

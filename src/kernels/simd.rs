@@ -75,8 +75,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// The products of a quad of unsigned bytes and one of signed bytes in each lane: partial sums, which
     /// have a form of their own.
     fn multiply_quads(self, a: Self::I32, b: Self::I32) -> Self::I32;
-    /// Adds such products to partial sums: exact while the signed bytes in the first two places of the
-    /// quads, and those in the last two, are at most 128 in sum, signs left out.
+    /// Adds such products to partial sums: exact while the signed bytes of one sign in the first two places
+    /// of the quads, and those in the last two, are at most 128 in sum.
     fn add_quads(self, partial: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
     /// Adds partial sums to sums.
     fn gather(self, sums: Self::I32, partial: Self::I32) -> Self::I32;

@@ -105,8 +105,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     ) -> Vec<f32> {
         let tokens = batch.tokens();
         let columns = self.hidden_size;
-        // Whole register tiles.
-        let rows = tokens.div_ceil(threads.max(1)).next_multiple_of(S::TILE_ROWS).max(S::TILE_ROWS);
+        let rows = tokens.div_ceil(threads.max(1)).max(1);
         let Scratch { key_value, next_key_value, parts } = scratch;
         for buffer in [&mut *key_value, &mut *next_key_value] {
             buffer.resize(tokens * 2 * columns, 0.0);

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from functional import FIGURES as FUNCTIONAL, OBFUSCATIONS
 from labels import CATEGORIES, CATEGORY_OFFSET
-from templates import SHARES, Templates
+from templates import DEHUMANIZING, SHARES, Templates
 
 HERE = Path(__file__).resolve().parent
 SOURCES = {  # source: (data set, licence)
@@ -63,12 +63,14 @@ def sections(figures, out):
     with open(HERE / "annotations.tsv", encoding="utf-8", newline="") as f:
         annotations = list(csv.DictReader(f, delimiter="\t"))
     by_source = collections.Counter((r["source"], r["split"]) for r in annotations)
-    third = [r for r in annotations if r["round"] == "3"]
+    third, fourth = ([r for r in annotations if r["round"] == n] for n in "34")
     annotated_train = sum(n for (_, split), n in by_source.items() if split == "train")
     stages, tried = [s["options"] for s in run["stages"]], trials()
     mine = [t for t in tried if t["name"] == "final"]
     suite = json.loads(FUNCTIONAL.read_text())
     templates = Templates({}).sides
+    count = lambda *sides: sum(len(templates[s]) for s in sides)
+    share = lambda *sides: sum(SHARES[s] for s in sides)
     some = figures["substituted"][CATEGORIES[0]]["overall"]
 
     # by epoch, stage after stage; a stage's last number holds for its further epochs
@@ -113,12 +115,13 @@ def sections(figures, out):
                         "`groups.tsv` (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
                         "and serious disease), labels carried over." if swapped else "",
         "TEMPLATES": f"\nTemplates: {' or '.join(f'{n:,}' for n in drawn)} texts an epoch are drawn from {sum(map(len, templates.values())):,} templates of our own "
-                     f"(`templates.py`): {len(templates['dehumanizing']):,} that dehumanize ({SHARES['dehumanizing']:.0%} of the texts), {len(templates['counter']):,} that deny, "
-                     f"quote, condemn, report or suffer it ({SHARES['counter']:.0%}), and {len(templates['harmless']):,} of mention, praise, plain hatred, literal and "
-                     f"idiomatic use, other targets ({SHARES['harmless']:.0%}), each filled with a group's name." if drawn else "",
+                     f"(`templates.py`): {count(*DEHUMANIZING):,} that dehumanize ({share(*DEHUMANIZING):.0%} of the texts), {count('counter'):,} that deny, "
+                     f"quote, condemn, report or suffer it ({share('counter'):.0%}), and {count('approval', 'everyday', 'harmless'):,} of mention, praise, plain hatred, literal and "
+                     f"idiomatic use, other targets ({share('approval', 'everyday', 'harmless'):.0%}), each filled with a group's name." if drawn else "",
         "PSEUDO": f"\nFirst stage: {soft:,} texts of the pool with the soft labels of version 0.1.0 of this model (`pseudo.py`), weighed with the data sets' own "
                   "label for hate; no labelled text was seen in it." if soft else "",
         "THIRD": f"{len(third):,}", "THIRD_POS": f"{sum(r['dehum'] == '1' for r in third):,}",
+        "FOURTH": f"{len(fourth):,}", "FOURTH_POS": f"{sum(r['dehum'] == '1' for r in fourth):,}",
         "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among up to five harmless ones of the "
                    "pool (`context.py`), labels kept: one sentence decides, wherever it stands." if in_context else "",
         "TRIALS": "\n".join(row(t["name"], t["epoch"], plain(json.loads(t["options"])), t["ap"], t["ap_hateful"], t["auc"], t["minutes"]) for t in tried),

@@ -1,10 +1,12 @@
 """Texts from our own templates: what dehumanizes, its quotation, denial and report, and what only looks like it.
 
-`templates/` holds four tables and two word lists. The positive side (`dehumanizing.tsv`) and the negative sides
-(`counter.tsv`: negation, quotation, news, testimony ...; `harmless.tsv`: mention, plain hatred, literal use ...) share
-group names and words, and a text of `counter.tsv` may quote a positive one whole ({claim}), so that no word alone tells
-the sides apart. Group names are those that training may use (`groups.tsv`); the templates and names of the functional
-suite (`tests/functional/`) are others.
+`templates/` holds seven tables and two word lists. The positive sides are `dehumanizing.tsv`, `presupposed.tsv` (what a denial
+in the register of approval presupposes: "no longer ...") and `plain.tsv` (one plain sentence about people somewhere). The
+negative sides are `counter.tsv` (negation, quotation, news, testimony ...), `approval.tsv` (approval that presupposes nothing,
+and criticism of such that does), `everyday.tsv` (the same people and places as in `plain.tsv`, and nothing said against them)
+and `harmless.tsv` (mention, plain hatred, literal use ...). All share group names and words, and a text of `counter.tsv` may
+quote a positive one whole ({claim}), so that no word alone tells the sides apart. Group names are those that training may use
+(`groups.tsv`); the templates and names of the functional suite (`tests/functional/`) are others.
 """
 
 import collections
@@ -15,7 +17,8 @@ from pathlib import Path
 from labels import CATEGORIES, CODE_OF_CATEGORY, RARE_CATEGORIES
 
 DIRECTORY = Path(__file__).resolve().parent / "templates"
-SHARES = {"dehumanizing": 0.38, "counter": 0.27, "harmless": 0.35}
+SHARES = {"dehumanizing": 0.24, "presupposed": 0.04, "plain": 0.09, "counter": 0.28, "approval": 0.02, "everyday": 0.09, "harmless": 0.24}
+DEHUMANIZING = {"dehumanizing", "presupposed", "plain"}
 SLOT = re.compile(r"\{(\w+)\}")
 OF_WOMEN = re.compile(r"\{adjective\} (wom[ae]n|girls?|mothers?|wi(fe|ves)|ladies|females?|brides?|men|boys|fathers)\b")
 # Words after which {plural} stands for someone in the second person or alone; "the elderly" reads badly there.
@@ -84,7 +87,7 @@ class Templates:
         group = self.group_for(row, category, rng)
         if group is None:
             return None
-        claim = "" if side == "counter" else None
+        claim = "" if side in ("counter", "approval", "everyday") else None
         if "{claim" in template:
             positive = rng.choice(self.positive_by_category[category])
             if not self.fits(positive["template"], group):
@@ -93,7 +96,7 @@ class Templates:
         codes = [CODE_OF_CATEGORY[c] for c in group.categories]
         if OF_WOMEN.search(template) and "gen" not in codes:
             codes.append("gen")
-        dehumanizing = side == "dehumanizing"
+        dehumanizing = side in DEHUMANIZING
         hate = None if row["hate"] == "?" else int(row["hate"])
         return {"text": self.fill(template, group, rng, claim), "dehum": int(dehumanizing), "hate": hate, "ways": ways, "groups": codes}
 

@@ -21,7 +21,7 @@ from substitution import Substituter
 from trial import changed, dev_figures, options, record
 
 FINAL = json.loads((Path(__file__).resolve().parent / "final.json").read_text())  # chosen by the trials in trials.tsv
-POLICY_VERSION = "2026-11-22"
+POLICY_VERSION = "2026-11-23"
 
 
 def train(corpus, stages, save):

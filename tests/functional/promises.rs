@@ -98,18 +98,10 @@ fn dehumanizing_texts_are_flagged_whatever_the_category() {
     let by_category = flagged_by_category(true);
     let worst = by_category.values().copied().fold(1.0, f64::min);
     assert!(
-        recall >= 0.90 && worst >= 0.82,
+        recall >= 0.90 && worst >= 0.85,
         "recall {recall:.3}, worst {worst:.3} of {by_category:.3?}\n{}",
         report(&SCORED)
     );
-}
-
-#[test]
-#[ignore = "a goal not reached yet: religion has recall 0.826"]
-fn dehumanizing_texts_are_flagged_in_the_worst_category_too() {
-    let by_category = flagged_by_category(true);
-    let worst = by_category.values().copied().fold(1.0, f64::min);
-    assert!(worst >= 0.85, "worst {worst:.3} of {by_category:.3?}\n{}", report(&SCORED));
 }
 
 #[test]

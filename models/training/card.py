@@ -75,6 +75,7 @@ def sections(figures, out):
 
     # by epoch, stage after stage; a stage's last number holds for its further epochs
     pool = [o["pool_rows"][min(e, len(o["pool_rows"]) - 1)] for o in stages if o["pool_rows"] for e in range(o["stop"] or o["epochs"])]
+    weights = " or ".join(str(w) for w in sorted({o["pool_weight"] for o in stages if o["pool_rows"]}))
     drawn = sorted({o["templates"] for o in stages if o["templates"]})
     soft = sum(o["pseudo_rows"] * (o["stop"] or o["epochs"]) for o in stages)
     in_context = sorted({o["context"] for o in stages if o["context"]})
@@ -109,13 +110,13 @@ def sections(figures, out):
         "AUTHORED": f"{run['authored_rows']:,}",
         "NEAR": annotated_train - run["train_rows"],
         "POOL": f"\nBesides, rows of the same data sets outside train and dev were drawn by epoch ({', '.join(f'{n:,}' for n in pool)}; texts of at "
-                "most 200 characters, none that nearly repeats a dev text) with the data sets' own labels, at half weight: hateful ones teach `hate` alone, "
+                f"most 200 characters, none that nearly repeats a dev text) with the data sets' own labels, at a weight of {weights}: hateful ones teach `hate` alone, "
                 "the others teach that no label holds." if pool else "",
         "SUBSTITUTION": f"\nGroup substitution: {' or '.join(f'{n:,}' for n in swapped)} texts an epoch are train texts in which the one group named was replaced by another of "
                         "`groups.tsv` (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
                         "and serious disease), labels carried over." if swapped else "",
         "TEMPLATES": f"\nTemplates: {' or '.join(f'{n:,}' for n in drawn)} texts an epoch are drawn from {sum(map(len, templates.values())):,} templates of our own "
-                     f"(`templates.py`): {count(*DEHUMANIZING):,} that dehumanize ({share(*DEHUMANIZING):.0%} of the texts), {count('counter'):,} that deny, "
+                     f"(`templates.py`): {count(*DEHUMANIZING):,} that dehumanize ({share(*DEHUMANIZING):.0%} of the last stage's texts), {count('counter'):,} that deny, "
                      f"quote, condemn, report or suffer it ({share('counter'):.0%}), and {count('approval', 'everyday', 'harmless'):,} of mention, praise, plain hatred, literal and "
                      f"idiomatic use, other targets ({share('approval', 'everyday', 'harmless'):.0%}), each filled with a group's name." if drawn else "",
         "PSEUDO": f"\nFirst stage: {soft:,} texts of the pool with the soft labels of version 0.1.0 of this model (`pseudo.py`), weighed with the data sets' own "

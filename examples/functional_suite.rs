@@ -59,11 +59,11 @@ fn obfuscated(kind: Kind) -> Vec<Value> {
 }
 
 fn planted() -> Vec<Value> {
-    [0.0, 0.25, 0.5, 0.75, 1.0]
-        .into_iter()
-        .map(|place| {
-            let (text, bytes) = suite::planted(3_000, place);
-            let id = format!("planted-{place}");
+    (0..4)
+        .flat_map(|page| suite::PLACES.map(|place| (page, place)))
+        .map(|(page, place)| {
+            let (text, bytes) = suite::planted(3_000, place, page);
+            let id = format!("planted-{page}-{place}");
             json!({
                 "id": id, "text": text, "dehum": 1, "hate": 1, "function": "planted",
                 "start": bytes.start, "end": bytes.end,

@@ -1,7 +1,6 @@
-"""Calibration and the thresholds of the categories, both fitted on dev."""
+"""Platt calibration and the thresholds of the categories, both fitted on dev."""
 
 import numpy as np
-from scipy.optimize import minimize
 
 from labels import CATEGORIES, CATEGORY_OFFSET, DEHUM
 
@@ -34,19 +33,6 @@ def platt(logit, truth):
     return {"slope": float(b[0]), "intercept": float(b[1])}
 
 
-def least_squares(logit, truth):
-    """As `platt`, with the least squared error (Brier score) instead of the greatest likelihood, which a few sure but wrong
-    texts decide; where there are texts enough it is nearer to what is observed."""
-    z, y = np.asarray(logit, dtype=float), np.asarray(truth, dtype=float)
-    start = platt(z, y)
-
-    def error(b):
-        return ((1 / (1 + np.exp(-np.clip(b[0] * z + b[1], -40, 40))) - y) ** 2).mean()
-
-    slope, intercept = minimize(error, [start["slope"], start["intercept"]]).x
-    return {"slope": float(slope), "intercept": float(intercept)}
-
-
 def apply(calibration, logits):
     slope = np.array([c["slope"] for c in calibration])
     intercept = np.array([c["intercept"] for c in calibration])
@@ -62,8 +48,7 @@ def calibrate(logits, truth, substituted):
             extra, extra_truth = substituted[CATEGORIES[label - CATEGORY_OFFSET]]
             z, y = np.concatenate([z, extra[:, label]]), np.concatenate([y, extra_truth[:, label]])
             on = "dev and its substituted texts"
-        fit = least_squares if label == DEHUM else platt
-        out.append({**fit(z, y), "fitted_on": on})
+        out.append({**platt(z, y), "fitted_on": on})
     return out
 
 

@@ -1,9 +1,14 @@
 """Labelled texts set among harmless ones: what one sentence says holds for the whole, wherever it stands.
 
-Nearly all labelled texts are single sentences; a window of a longer text is not.
+Nearly all labelled texts are single sentences; a window of a longer text is not. The neighbours are posts of the pool or,
+for one text in two, prose of our own (`templates/prose.txt`).
 """
 
+from pathlib import Path
+
 from data import words
+
+PROSE = Path(__file__).resolve().parent / "templates" / "prose.txt"
 
 MAX_WORDS = 46  # about a window of 64 tokens
 MAX_NEIGHBOURS = 5
@@ -14,26 +19,40 @@ def label_class(row):
     return "dehum" if row["dehum"] else "hate" if row["hate"] else "neither"
 
 
+def cut(text, rng, part):
+    """The end or the beginning of a text, of at least one word."""
+    parts = text.split()
+    at = rng.randint(1, len(parts))
+    return " ".join(parts[-at:] if part == "end" else parts[:at])
+
+
 class Context:
-    """Draws rows with neighbours: pool rows that their source calls harmless and that name no group."""
+    """Draws rows with neighbours: prose, or pool rows that their source calls harmless and that name no group."""
 
     def __init__(self, rows, pool, substituter):
         self.rows = {name: [r for r in rows if label_class(r) == name and len(r["text"].split()) <= 32] for name in SHARES}
-        self.neighbours = [r["text"] for r in pool
-                           if r["hate"] == 0 and 4 <= len(r["text"].split()) <= 25
-                           and not substituter.mention.search(r["text"]) and not words(r["text"]) & substituter.telling]
+        self.posts = [r["text"] for r in pool
+                      if r["hate"] == 0 and 4 <= len(r["text"].split()) <= 25
+                      and not substituter.mention.search(r["text"]) and not words(r["text"]) & substituter.telling]
+        self.prose = PROSE.read_text(encoding="utf-8").splitlines()
 
     def draw(self, count, rng):
         """`count` rows, labels kept, the row's own text at a random place among its neighbours."""
         out = []
         for _ in range(count):
             row = rng.choice(self.rows[rng.choices(list(SHARES), SHARES.values())[0]])
+            neighbours = rng.choice((self.posts, self.prose))
             texts, length = [row["text"]], len(row["text"].split())
             for _ in range(rng.randint(1, MAX_NEIGHBOURS)):
-                neighbour = rng.choice(self.neighbours)
+                neighbour = rng.choice(neighbours)
                 length += len(neighbour.split())
                 if length > MAX_WORDS:
                     break
                 texts.insert(rng.randint(0, len(texts)), neighbour)
+            # A window of a longer text rarely begins and ends where a sentence does.
+            if texts[0] is not row["text"] and rng.random() < 0.5:
+                texts[0] = cut(texts[0], rng, "end")
+            if texts[-1] is not row["text"] and rng.random() < 0.5:
+                texts[-1] = cut(texts[-1], rng, "beginning")
             out.append({**row, "text": rng.choice((" ", " ", "\n")).join(texts)})
         return out

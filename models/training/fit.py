@@ -32,6 +32,7 @@ class Options:
     pooling: str = "cls"
     labelled: int = 1  # 0 leaves the labelled texts out: a stage on the pool alone
     pseudo_rows: int = 0  # texts of the pool with an earlier model's soft labels an epoch (pseudo.py)
+    pseudo_from: int = 0  # the first of them to take
     pool_rows: tuple = ()  # rows of the weak pool by epoch, the last one repeated; () for none
     pool_from: int = 0  # the first row of the (shuffled) pool to take
     pool_weight: float = 0.5
@@ -102,7 +103,7 @@ def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, c
         pool_at += count
         examples += data.weak(tokenizer, rows, o.pool_weight)
     if o.pseudo_rows:
-        first = epoch * o.pseudo_rows
+        first = o.pseudo_from + epoch * o.pseudo_rows
         rows = [corpus.pseudo[(first + i) % len(corpus.pseudo)] for i in range(o.pseudo_rows)]
         examples += pseudo.examples(tokenizer, rows)
     return examples, pool_at

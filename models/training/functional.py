@@ -30,7 +30,7 @@ def evaluated(build, model, lines):
 
 def hate_on_mentions(build, model, lines):
     """Of texts that merely name a group or speak well of it, the share with a hate score above one half."""
-    mentions = [r for r in map(json.loads, lines.splitlines()) if r["function"] in ("neutral_mention", "positive_mention")]
+    mentions = [r for r in map(json.loads, lines.splitlines()) if r["function"] in ("neutral_mention", "everyday_mention", "positive_mention")]
     text = "".join(json.dumps({"text": r["text"]}) + "\n" for r in mentions)
     done = subprocess.run([build / "dignity", "score", "-", "--model", model, "--quiet"], input=text.encode(), check=True, capture_output=True)
     scores = [json.loads(line)["dignity"]["hate"] for line in done.stdout.splitlines()]

@@ -1,6 +1,6 @@
 """int8 weights: symmetric, one scale an output channel (Linear) or a row (embedding tables).
 
-Weights of linear layers are small, so that the engine's products of bytes (`w8a8`, src/kernels/gemm/bytes.rs) take them
+Weights of linear layers are small, so that the engine's products of bytes (src/kernels/gemm/w8a8.rs) take them
 as they are: of four that it sums in 16 bits, those of one sign are at most 128 together.
 """
 

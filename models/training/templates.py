@@ -1,12 +1,13 @@
 """Texts from our own templates: what dehumanizes, its quotation, denial and report, and what only looks like it.
 
-`templates/` holds seven tables and two word lists. The positive sides are `dehumanizing.tsv`, `presupposed.tsv` (what a denial
-in the register of approval presupposes: "no longer ...") and `plain.tsv` (one plain sentence about people somewhere). The
-negative sides are `counter.tsv` (negation, quotation, news, testimony ...), `approval.tsv` (approval that presupposes nothing,
-and criticism of such that does), `everyday.tsv` (the same people and places as in `plain.tsv`, and nothing said against them)
-and `harmless.tsv` (mention, plain hatred, literal use ...). All share group names and words, and a text of `counter.tsv` may
-quote a positive one whole ({claim}), so that no word alone tells the sides apart. Group names are those that training may use
-(`groups.tsv`); the templates and names of the functional suite (`tests/functional/`) are others.
+`templates/` holds seven tables and two word lists (and prose, for `context.py`). The positive sides are
+`dehumanizing.tsv`, `presupposed.tsv` (what a denial in the register of approval presupposes: "no longer ...") and `plain.tsv`
+(one plain sentence about people somewhere). The negative sides are `counter.tsv` (negation, quotation, news, testimony ...),
+`approval.tsv` (approval that presupposes nothing, and criticism of such that does), `everyday.tsv` (the same people and places
+as in `plain.tsv`, and nothing said against them) and `harmless.tsv` (mention, plain hatred, literal use ...). All share group
+names and words, and a text of `counter.tsv` may quote a positive one whole ({claim}), so that no word alone tells the sides
+apart. Group names are those that training may use (`groups.tsv`); the templates and names of the functional suite
+(`tests/functional/`) are others.
 """
 
 import collections
@@ -17,7 +18,7 @@ from pathlib import Path
 from labels import CATEGORIES, CODE_OF_CATEGORY, RARE_CATEGORIES
 
 DIRECTORY = Path(__file__).resolve().parent / "templates"
-SHARES = {"dehumanizing": 0.24, "presupposed": 0.04, "plain": 0.09, "counter": 0.28, "approval": 0.02, "everyday": 0.09, "harmless": 0.24}
+SHARES = {"dehumanizing": 0.22, "presupposed": 0.04, "plain": 0.05, "counter": 0.35, "approval": 0.02, "everyday": 0.06, "harmless": 0.26}
 DEHUMANIZING = {"dehumanizing", "presupposed", "plain"}
 SLOT = re.compile(r"\{(\w+)\}")
 OF_WOMEN = re.compile(r"\{adjective\} (wom[ae]n|girls?|mothers?|wi(fe|ves)|ladies|females?|brides?|men|boys|fathers)\b")

@@ -6,8 +6,8 @@ use dignity::Category;
 use fastrand::Rng;
 
 use crate::suite::{
-    Kind, cases, groups, harmless, january_2021, masked, obfuscated, planted, telling, templates,
-    words,
+    Kind, PLACES, cases, groups, harmless, january_2021, masked, obfuscated, planted, telling,
+    templates, words,
 };
 
 const TRAINING_GROUPS: &str = include_str!("../../models/training/groups.tsv");
@@ -34,7 +34,7 @@ fn every_function_and_every_category_is_there_and_the_labels_agree() {
         *templates_of.entry(template.function).or_default() += 1;
         assert_eq!(template.dehumanizing, !template.ways.is_empty(), "{}", template.text);
     }
-    assert_eq!(templates_of.len(), 34);
+    assert_eq!(templates_of.len(), 36);
     for (function, count) in &templates_of {
         assert!(*count >= 8, "{function} has only {count} templates");
     }
@@ -153,9 +153,10 @@ fn a_planted_text_is_as_long_as_asked_and_tells_where_the_case_is() {
     for sentence in harmless() {
         assert!(sentence.ends_with('.') && telling(sentence).is_empty(), "{sentence}");
     }
-    for place in [0.0, 0.5, 1.0] {
-        let (text, range) = planted(3_000, place);
-        assert_eq!((&text, &range), (&planted(3_000, place).0, &planted(3_000, place).1));
+    for place in PLACES {
+        let (text, range) = planted(3_000, place, 0);
+        assert_eq!((text.clone(), range.clone()), planted(3_000, place, 0));
+        assert_ne!(text, planted(3_000, place, 1).0);
         let count = text.split_whitespace().count();
         assert!((3_000..3_080).contains(&count), "{count}");
         assert!(cases().iter().any(|case| case.is_explicit() && case.text == text[range.clone()]));

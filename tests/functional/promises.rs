@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 use dignity::{Category, Classifier, Decision, Policy, Scores};
 use fastrand::Rng;
 
-use crate::suite::{Case, Kind, cases, january_2021, masked, obfuscated, planted};
+use crate::suite::{Case, Kind, PLACES, cases, january_2021, masked, obfuscated, planted};
 
 /// How many words of harmless text a planted sentence is hidden in.
 const PAGE_WORDS: usize = 3_000;
+/// How many such texts are made for each place.
+const PAGES: u64 = 4;
 
 static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| Classifier::shipped().unwrap());
 /// The whole suite, scored once for all tests.
@@ -134,7 +136,7 @@ fn speech_against_and_about_dehumanization_is_let_be() {
 
 #[test]
 fn naming_a_group_is_not_hate() {
-    let functions = ["neutral_mention", "positive_mention"];
+    let functions = ["neutral_mention", "everyday_mention", "positive_mention"];
     let among = SCORED.iter().filter(|scored| functions.contains(&scored.case.function));
     let is_hate = |scored: &Scored| scored.scores.hate() > 0.5;
     let hate = share(among.clone(), is_hate);
@@ -192,14 +194,15 @@ fn the_post_of_january_2021_is_flagged_and_its_contrasts_are_not() {
     assert!(wrong.is_empty(), "{} of {} are wrong: {wrong:#.3?}", wrong.len(), among.len());
 }
 
-/// What goes wrong with a sentence planted at each of five places of a long text: it is not flagged,
-/// or another window scores higher.
+/// What goes wrong with sentences planted at each of five places of long texts: for those that miss,
+/// whether they are flagged, or only another window scores higher.
 fn planted_and_missed() -> Vec<(bool, String)> {
-    let places = [0.0, 0.25, 0.5, 0.75, 1.0];
-    let planted = places.map(|place| planted(PAGE_WORDS, place));
-    let texts = planted.each_ref().map(|(text, _)| text);
+    let places: Vec<_> = (0..PAGES).flat_map(|page| PLACES.map(|place| (page, place))).collect();
+    let planted: Vec<_> =
+        places.iter().map(|&(page, place)| planted(PAGE_WORDS, place, page)).collect();
+    let texts: Vec<_> = planted.iter().map(|(text, _)| text).collect();
     let mut missed = Vec::new();
-    for ((place, (text, range)), scores) in
+    for (((page, place), (text, range)), scores) in
         places.iter().zip(&planted).zip(CLASSIFIER.score(&texts).unwrap())
     {
         assert!(scores.windows.len() > 5, "the text is long");
@@ -210,8 +213,9 @@ fn planted_and_missed() -> Vec<(bool, String)> {
         let found = bytes.start < range.end && range.start < bytes.end;
         if !flagged || !found {
             let case = masked(&text[range.clone()]);
+            let score = of(highest);
             let what =
-                format!("at {place}: {range:?}, highest {bytes:?} ({:.3}): {case}", of(highest));
+                format!("{page} at {place}: {range:?}, highest {bytes:?} ({score:.3}): {case}");
             missed.push((flagged, what));
         }
     }
@@ -219,14 +223,14 @@ fn planted_and_missed() -> Vec<(bool, String)> {
 }
 
 #[test]
-fn a_sentence_hidden_in_a_long_text_is_flagged_and_found_at_most_places() {
+fn a_sentence_hidden_in_a_long_text_is_flagged_and_found_nearly_always() {
     let missed = planted_and_missed();
-    assert!(missed.iter().all(|(flagged, _)| *flagged) && missed.len() <= 1, "{missed:#?}");
+    assert!(missed.iter().all(|(flagged, _)| *flagged) && missed.len() <= 2, "{missed:#?}");
 }
 
 #[test]
-#[ignore = "a goal not reached yet: at one of the five places a harmless window scores higher"]
-fn a_sentence_hidden_in_a_long_text_is_found_at_every_place() {
+#[ignore = "a goal not reached yet: in two of twenty texts a harmless window scores higher"]
+fn a_sentence_hidden_in_a_long_text_is_always_found() {
     let missed = planted_and_missed();
     assert!(missed.is_empty(), "{missed:#?}");
 }

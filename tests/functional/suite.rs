@@ -18,6 +18,8 @@ const HARMLESS: &str = include_str!("harmless.txt");
 const JANUARY_2021: &str = include_str!("january_2021.tsv");
 
 const SEED: u64 = 0xd161;
+/// Where in a long text a case is planted: at its beginning, in between and at its end.
+pub(crate) const PLACES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 /// How many cases a template without a group makes, one for each category elsewhere.
 const GROUPLESS_CASES: usize = Category::ALL.len();
 /// The slots of `words.tsv` that hold no offensive word.
@@ -546,9 +548,9 @@ pub(crate) fn harmless() -> Vec<&'static str> {
 }
 
 /// A harmless text of about `words` words with one explicit case planted in it, and the bytes of
-/// that case. `place` is 0 for the beginning and 1 for the end.
-pub(crate) fn planted(words: usize, place: f64) -> (String, Range<usize>) {
-    let mut rng = Rng::with_seed(SEED ^ (words as u64) ^ place.to_bits());
+/// that case. `place` is 0 for the beginning and 1 for the end; another `page` is another text.
+pub(crate) fn planted(words: usize, place: f64, page: u64) -> (String, Range<usize>) {
+    let mut rng = Rng::with_seed(SEED ^ (words as u64) ^ place.to_bits() ^ page);
     let explicit: Vec<_> = cases().into_iter().filter(Case::is_explicit).collect();
     let planted = &explicit[rng.usize(..explicit.len())].text;
     let mut deck = Deck::new(harmless());

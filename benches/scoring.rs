@@ -73,8 +73,8 @@ fn limits(threads: usize) -> Result<MultiplicationLimits, Box<dyn Error>> {
         let mut sums = MultiplicationLimits::default();
         for worker in workers {
             let limits = worker.join().map_err(|_| "a thread panicked")??;
-            sums.w8a8 += limits.w8a8;
             sums.int8 += limits.int8;
+            sums.w8a16 += limits.w8a16;
             sums.f32 += limits.f32;
         }
         Ok(sums)
@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         };
         build(EngineKind::Packed, Precision::Int8, &[1, 64, 128, 256, 1_024])?;
-        build(EngineKind::Packed, Precision::W8A8, &[64, 128, 256])?;
+        build(EngineKind::Packed, Precision::W8A16, &[64, 128, 256])?;
         build(EngineKind::Packed, Precision::F32, &[128, 512])?;
         build(EngineKind::Candle, Precision::F32, &[1_024])?;
     }
@@ -172,15 +172,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (&threads, reached) in threads.iter().zip(reached) {
         let of =
             |limit: fn(&MultiplicationLimits) -> f64| median(reached.iter().map(limit).collect());
-        let (w8a8, int8, f32) = (of(|l| l.w8a8), of(|l| l.int8), of(|l| l.f32));
+        let (int8, w8a16, f32) = (of(|l| l.int8), of(|l| l.w8a16), of(|l| l.f32));
         println!(
-            "limit of {threads} threads: w8a8 {:.0}, int8 {:.0}, f32 {:.0} billion operations a second",
-            w8a8 / 1e9,
+            "limit of {threads} threads: int8 {:.0}, w8a16 {:.0}, f32 {:.0} billion operations a second",
             int8 / 1e9,
+            w8a16 / 1e9,
             f32 / 1e9,
         );
-        limits.push((threads, Precision::W8A8, w8a8));
         limits.push((threads, Precision::Int8, int8));
+        limits.push((threads, Precision::W8A16, w8a16));
         limits.push((threads, Precision::F32, f32));
     }
     println!("{:<54} {:>9} {:>10} {:>9}", "", "texts/s", "ms a text", "of limit");

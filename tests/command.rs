@@ -262,7 +262,7 @@ fn the_first_line_on_standard_error_names_what_the_run_was_made_with() {
         "dignity 0.",
         "model tiny-bert 0.1.0 sha256:",
         "engine packed",
-        "precision int8",
+        "precision w8a16",
         "device cpu",
         "policy balanced",
     ] {
@@ -284,13 +284,13 @@ fn engines_and_precisions_can_be_chosen_and_agree() {
     };
     let reference = scores(&["--engine", "candle"]);
     // Random weights in f32, as this model has, are not much like themselves in int8.
-    for (precision, tolerance) in [("f32", 1e-4), ("int8", 0.05)] {
+    for (precision, tolerance) in [("f32", 1e-4), ("w8a16", 0.05)] {
         for (score, wanted) in scores(&["--precision", precision]).iter().zip(&reference) {
             assert!((score - wanted).abs() < tolerance, "{precision}: {score} {wanted}");
         }
     }
-    let coarse = files.run(&["in.txt", "--precision", "w8a8"]);
-    assert!(errors(&coarse).contains("precision w8a8"), "{}", errors(&coarse));
+    let coarse = files.run(&["in.txt", "--precision", "int8"]);
+    assert!(errors(&coarse).contains("precision int8"), "{}", errors(&coarse));
     assert_eq!(json_lines(&coarse.stdout).len(), 2);
     let fallback = files.run(&["in.txt", "--precision", "bf16"]);
     assert!(errors(&fallback).contains("bf16 is not to be had here; computing in f32"));

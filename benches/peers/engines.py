@@ -50,8 +50,8 @@ class Engine:
 
 
 ENGINES = [
-    Engine("dignity", "packed", "w8a8"),
     Engine("dignity", "packed", "int8"),
+    Engine("dignity", "packed", "w8a16"),
     Engine("OpenVINO", "openvino", "int8"),
     Engine("CTranslate2", "ctranslate2", "int8"),
     Engine("ONNX Runtime", "onnxruntime", "int8"),

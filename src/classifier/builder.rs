@@ -142,7 +142,7 @@ impl ClassifierBuilder {
 /// more where the weights that are read for each batch are larger.
 const fn packed_batch_tokens(precision: Precision) -> usize {
     match precision {
-        Precision::W8A8 | Precision::Int8 => 128,
+        Precision::Int8 | Precision::W8A16 => 128,
         Precision::Bf16 | Precision::F16 | Precision::F32 => 512,
     }
 }

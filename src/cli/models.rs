@@ -43,8 +43,8 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
         out,
         "on this CPU: engine {} with {set}, precision {}, or {} or {} if asked for",
         EngineKind::Packed,
-        Precision::STANDARD,
-        Precision::W8A8,
+        Precision::Int8,
+        Precision::W8A16,
         Precision::F32,
     )?;
     Ok(())

@@ -72,9 +72,7 @@ impl EngineKind {
     ) -> Result<Box<dyn Engine>, EngineError> {
         match (self, device) {
             (Self::Candle, _) => Ok(Box::new(CandleEngine::new(model, device, precision)?)),
-            (Self::Packed, Device::Cpu) => {
-                packed::load(model, precision.unwrap_or(Precision::STANDARD))
-            }
+            (Self::Packed, Device::Cpu) => packed::load(model, precision),
             (Self::Packed, _) => Err(EngineError::PackedDevice { device }),
         }
     }

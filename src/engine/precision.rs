@@ -8,10 +8,10 @@ use std::{fmt, str::FromStr};
 pub enum Precision {
     /// Weights in seven or, where they fit, eight bits, activations in eight, sums exact: the fastest on a
     /// CPU. Scores are near those of [`Precision::F32`], not equal to them.
-    W8A8,
-    /// Weights in eight bits, activations in sixteen, sums exact: fast, and scores are those of
-    /// [`Precision::F32`] to the third decimal.
     Int8,
+    /// Weights in eight bits, activations in sixteen, sums exact: slower, and scores are those of
+    /// [`Precision::F32`] to the third decimal.
+    W8A16,
     /// The upper half of single precision: its range, fewer digits.
     Bf16,
     /// Half precision: more digits, a smaller range.
@@ -21,17 +21,14 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// What the packed engine computes in unless told otherwise.
-    pub(crate) const STANDARD: Self = Self::Int8;
-
     /// All precisions, by size.
-    pub const ALL: [Self; 5] = [Self::W8A8, Self::Int8, Self::Bf16, Self::F16, Self::F32];
+    pub const ALL: [Self; 5] = [Self::Int8, Self::W8A16, Self::Bf16, Self::F16, Self::F32];
 
     /// The name, as it is written in options and headers.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::W8A8 => "w8a8",
             Self::Int8 => "int8",
+            Self::W8A16 => "w8a16",
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
             Self::F32 => "f32",
@@ -47,7 +44,7 @@ impl fmt::Display for Precision {
 
 /// The text names no precision.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no precision; write w8a8, int8, bf16, f16 or f32")]
+#[error("{0:?} is no precision; write int8, w8a16, bf16, f16 or f32")]
 pub struct ParsePrecisionError(String);
 
 impl FromStr for Precision {

@@ -1,6 +1,6 @@
 //! Activation functions and the functions that they are made of, with bounds of their errors.
 
-use super::simd::Simd;
+use super::simd::{Simd, load, store};
 
 /// A function of each number alone.
 pub(crate) trait Activation: Copy + Send + Sync {
@@ -69,6 +69,30 @@ impl Activation for Silu {
     fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
         let one = simd.splat(1.0);
         simd.div(x, simd.add(one, exp(simd, simd.sub(simd.splat(0.0), x))))
+    }
+}
+
+/// Vectors whose functions are computed at once: they share constants, and none waits for another.
+const AT_ONCE: usize = 4;
+
+/// Replaces numbers by a function's values.
+#[inline(always)]
+pub(super) fn activate<S: Simd>(simd: S, activation: impl Activation, numbers: &mut [f32]) {
+    let mut chunks = numbers.chunks_exact_mut(AT_ONCE * S::LANES);
+    for chunk in &mut chunks {
+        let mut values = [simd.splat(0.0); AT_ONCE];
+        for (values, numbers) in values.iter_mut().zip(chunk.chunks_exact(S::LANES)) {
+            *values = simd.load(numbers);
+        }
+        for values in &mut values {
+            *values = activation.apply(simd, *values);
+        }
+        for (values, numbers) in values.into_iter().zip(chunk.chunks_exact_mut(S::LANES)) {
+            simd.store(values, numbers);
+        }
+    }
+    for chunk in chunks.into_remainder().chunks_mut(S::LANES) {
+        store(simd, activation.apply(simd, load(simd, chunk, 0.0)), chunk);
     }
 }
 

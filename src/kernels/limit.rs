@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    gemm::{Bytes, Int8, PANEL_VECTORS, Product, Single, with_rows},
+    gemm::{PANEL_VECTORS, Product, Single, W8A8, W8A16, with_rows},
     instruction_set::{ForSimd, InstructionSet, InstructionSetError},
     simd::{Operation, Simd},
 };
@@ -16,9 +16,9 @@ use super::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MultiplicationLimits {
     /// In int8, activations in eight bits.
-    pub w8a8: f64,
-    /// In int8, activations in 16 bits.
     pub int8: f64,
+    /// The same with activations in 16 bits.
+    pub w8a16: f64,
     /// In single precision.
     pub f32: f64,
 }
@@ -49,8 +49,8 @@ impl ForSimd for Limits {
     fn call<S: Simd>(self, simd: S) -> MultiplicationLimits {
         let best = |round: &dyn Fn() -> f64| (0..20).map(|_| round()).fold(0.0, f64::max);
         MultiplicationLimits {
-            w8a8: best(&|| simd.run(BytesLoop)),
-            int8: best(&|| simd.run(Int8Loop)),
+            int8: best(&|| simd.run(W8A8Loop)),
+            w8a16: best(&|| simd.run(W8A16Loop)),
             f32: best(&|| simd.run(SingleLoop)),
         }
     }
@@ -102,15 +102,15 @@ macro_rules! multiply_loop {
 }
 
 multiply_loop!(
-    BytesLoop, Bytes, S::BYTE_TILE_ROWS, simd,
+    W8A8Loop, W8A8, S::BYTE_TILE_ROWS, simd,
     // Different ones, or products would be computed once for all.
     black_box([[1, 2, 3, 4], [5, 6, 7, 8]])
         .map(|quad| simd.splat_quad(quad)),
-    sum => [sum; _]
+    sum => ([sum; _], simd.splat_pair([1; 2]))
 );
 // A row less than a full tile, lest a compiler keep a sum in memory.
 multiply_loop!(
-    Int8Loop, Int8, S::TILE_ROWS - 1, simd,
+    W8A16Loop, W8A16, S::TILE_ROWS - 1, simd,
     simd.splat_pair(black_box([3, 4])),
     sum => sum
 );

@@ -34,14 +34,23 @@ impl<S: Simd> Operation<S> for Normalize<'_> {
             let (sum, squares) = sums_of_powers(simd, row, mean);
             let rest = sum / columns as f32;
             let variance = (squares / columns as f32 - rest * rest).max(0.0);
-            let (means, rests) = (simd.splat(mean), simd.splat(rest));
+            let means = (simd.splat(mean), simd.splat(rest));
             let scale = simd.splat(1.0 / (variance + epsilon).sqrt());
-            let parameters = gamma.chunks(S::LANES).zip(beta.chunks(S::LANES));
-            for (x, (gamma, beta)) in row.chunks_mut(S::LANES).zip(parameters) {
-                let centred = simd.sub(simd.sub(load(simd, x, 0.0), means), rests);
-                let normal = simd.mul(centred, scale);
-                let (gamma, beta) = (load(simd, gamma, 0.0), load(simd, beta, 0.0));
-                store(simd, simd.mul_add(normal, gamma, beta), x);
+            let normal = |x, gamma, beta| {
+                let centred = simd.sub(simd.sub(x, means.0), means.1);
+                simd.mul_add(simd.mul(centred, scale), gamma, beta)
+            };
+            let whole = columns - columns % S::LANES;
+            for at in (0..whole).step_by(S::LANES) {
+                let x = &mut row[at..][..S::LANES];
+                let (gamma, beta) = (simd.load(&gamma[at..]), simd.load(&beta[at..]));
+                simd.store(normal(simd.load(x), gamma, beta), x);
+            }
+            let x = &mut row[whole..];
+            if !x.is_empty() {
+                let (gamma, beta) =
+                    (load(simd, &gamma[whole..], 0.0), load(simd, &beta[whole..], 0.0));
+                store(simd, normal(load(simd, x, 0.0), gamma, beta), x);
             }
         }
     }
@@ -52,13 +61,18 @@ impl<S: Simd> Operation<S> for Normalize<'_> {
 fn sums_of_powers<S: Simd>(simd: S, values: &[f32], mean: f32) -> (f32, f32) {
     let means = simd.splat(mean);
     let (mut sums, mut squares) = ([simd.splat(0.0); 2], [simd.splat(0.0); 2]);
-    for pair in values.chunks(2 * S::LANES) {
-        let (first, second) = pair.split_at(pair.len().min(S::LANES));
-        for (place, values) in [first, second].into_iter().enumerate() {
-            let difference = simd.sub(load(simd, values, mean), means);
-            sums[place] = simd.add(sums[place], difference);
-            squares[place] = simd.mul_add(difference, difference, squares[place]);
-        }
+    let mut add = |place: usize, values| {
+        let difference = simd.sub(values, means);
+        sums[place] = simd.add(sums[place], difference);
+        squares[place] = simd.mul_add(difference, difference, squares[place]);
+    };
+    let mut pairs = values.chunks_exact(2 * S::LANES);
+    for pair in &mut pairs {
+        add(0, simd.load(pair));
+        add(1, simd.load(&pair[S::LANES..]));
+    }
+    for values in pairs.remainder().chunks(S::LANES) {
+        add(0, load(simd, values, mean));
     }
     (simd.sum(simd.add(sums[0], sums[1])), simd.sum(simd.add(squares[0], squares[1])))
 }

@@ -14,6 +14,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const TILE_ROWS: usize;
     /// The same for products of bytes, which take more operands.
     const BYTE_TILE_ROWS: usize;
+    /// Whether partial sums of products of bytes have 32 bits, so that any number of them can be added.
+    const WIDE_PARTIAL_SUMS: bool;
     /// `LANES` numbers in single precision.
     type F32: Copy + Send + Sync;
     /// `LANES` integers, or pairs of 16-bit integers, or quads of bytes.
@@ -58,6 +60,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `LANES` integers as pairs of 16-bit ones, of which they are within the range; panics if `out`
     /// has fewer than `LANES / 2` pairs.
     fn narrow(self, values: Self::I32, out: &mut [[i16; 2]]);
+    /// `LANES` pairs; panics if there are fewer.
+    fn load_pairs(self, pairs: &[[i16; 2]]) -> Self::I32;
     /// A pair in every lane.
     fn splat_pair(self, pair: [i16; 2]) -> Self::I32;
     /// `LANES` pairs of bytes, widened; panics if there are fewer.
@@ -75,11 +79,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// The products of a quad of unsigned bytes and one of signed bytes in each lane: partial sums, which
     /// have a form of their own.
     fn multiply_quads(self, a: Self::I32, b: Self::I32) -> Self::I32;
-    /// Adds such products to partial sums: exact while the signed bytes of one sign in the first two places
-    /// of the quads, and those in the last two, are at most 128 in sum.
+    /// Adds such products to partial sums: exact, unless these are wide, while the signed bytes of one sign in the
+    /// first two places of the quads, and those in the last two, are at most 128 in sum.
     fn add_quads(self, partial: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
-    /// Adds partial sums to sums.
-    fn gather(self, sums: Self::I32, partial: Self::I32) -> Self::I32;
+    /// Adds partial sums, times an integer that is not below zero, to sums. In every lane of `multiplier` are two of
+    /// it, in 16 bits.
+    fn gather(self, sums: Self::I32, partial: Self::I32, multiplier: Self::I32) -> Self::I32;
 }
 
 /// A kernel with its arguments, ready to be compiled for an instruction set.

@@ -32,6 +32,11 @@ impl<'a> Weights<'a> {
         Ok(Self(all))
     }
 
+    /// Whether any are stored in int8.
+    pub(crate) fn in_int8(&self) -> bool {
+        self.0.values().any(|tensor| tensor.dtype() == Dtype::I8)
+    }
+
     /// A weight in f32, row-major, of the given shape.
     pub(crate) fn f32(&self, name: &str, shape: &[Dimension]) -> Result<Vec<f32>, WeightsError> {
         let tensor = self.shaped(name, shape)?;

@@ -112,7 +112,7 @@ fn every_kind_of_text_column_is_read_and_all_other_columns_are_kept() {
         let run: Value = serde_json::from_str(&noted["dignity"]).unwrap();
         assert_eq!(
             (&run["model"]["name"], &run["precision"]),
-            (&"tiny-bert".into(), &"int8".into())
+            (&"tiny-bert".into(), &"w8a16".into())
         );
         assert_eq!(run["policies"][0]["name"], "balanced");
 

@@ -53,12 +53,12 @@ impl CandleEngine {
         let precision = match precision {
             None if opened.is_cuda() => Precision::Bf16,
             Some(half @ (Precision::F16 | Precision::Bf16)) => half,
-            None | Some(Precision::F32 | Precision::Int8 | Precision::W8A8) => Precision::F32,
+            None | Some(Precision::F32 | Precision::Int8 | Precision::W8A16) => Precision::F32,
         };
         let dtype = match precision {
             Precision::F16 => DType::F16,
             Precision::Bf16 => DType::BF16,
-            Precision::F32 | Precision::Int8 | Precision::W8A8 => DType::F32,
+            Precision::F32 | Precision::Int8 | Precision::W8A16 => DType::F32,
         };
         let labels = model.labels.len();
         let weights = &model.weights()?;

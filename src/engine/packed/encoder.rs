@@ -9,8 +9,8 @@ use crate::{
     batch::PackedBatch,
     kernels::{
         Accumulate, Activations, Attend, AttentionScratch, Gelu, GeluTanh, LayerNorm, Linear,
-        Multiply, MultiplyPrepare, Normalize, Panel, Prepare, Product, Relu, Silu, Simd, Single,
-        Store, Tanh,
+        Multiply, MultiplyPrepare, MultiplyScratch, Normalize, Prepare, Product, Relu, Silu, Simd,
+        Single, Store, Tanh,
     },
     model::{HiddenAct, Pooling},
 };
@@ -63,9 +63,9 @@ struct Part<S: Simd, P: Product<S>> {
     activations: Activations<S, P>,
     /// Of the intermediate layer.
     intermediate: Activations<S, P>,
-    /// Embeddings before they are hidden states, and results of the intermediate layer.
-    results: Vec<f32>,
-    panel: Vec<Panel<P::Vector>>,
+    /// Embeddings that are not hidden states yet.
+    embedded: Vec<f32>,
+    products: MultiplyScratch<S, P>,
     attention: AttentionScratch<S>,
 }
 
@@ -88,8 +88,8 @@ impl<S: Simd, P: Product<S>> Default for Part<S, P> {
             context: Vec::new(),
             activations: Activations::default(),
             intermediate: Activations::default(),
-            results: Vec::new(),
-            panel: Vec::new(),
+            embedded: Vec::new(),
+            products: MultiplyScratch::default(),
             attention: AttentionScratch::default(),
         }
     }
@@ -143,7 +143,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         let columns = self.embeddings.columns();
         // Embeddings that are projected are not hidden states yet.
         let embedded = match &self.projection {
-            Some(_) => &mut part.results,
+            Some(_) => &mut part.embedded,
             None => &mut part.hidden,
         };
         embedded.resize(part.tokens.len() * columns, 0.0);
@@ -167,15 +167,15 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         }
         self.simd.run(Normalize { rows: embedded, norm: &self.embeddings.norm });
         if let Some(projection) = &self.projection {
-            let Part { results, activations, hidden, panel, tokens, .. } = part;
+            let Part { embedded, activations, hidden, products, tokens, .. } = part;
             hidden.resize(tokens.len() * self.hidden_size, 0.0);
-            self.simd.run(Prepare { rows: results, columns, out: activations });
+            self.simd.run(Prepare { rows: embedded, columns, out: activations });
             self.simd.run(Multiply {
                 activations,
                 linear: projection,
                 epilogue: Store,
                 out: hidden,
-                scratch: panel,
+                scratch: products,
             });
         }
     }
@@ -189,14 +189,14 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             linear: &layer.key_value,
             epilogue: Store,
             out: key_value,
-            scratch: &mut part.panel,
+            scratch: &mut part.products,
         });
     }
 
     /// Adds to a part's hidden states what they attend to.
     fn attend(&self, layer: &Layer<S, P>, part: &mut Part<S, P>, key_value: &[f32]) {
         let columns = self.hidden_size;
-        let Part { hidden, query, context, activations, panel, attention, sequences, .. } = part;
+        let Part { hidden, query, context, activations, products, attention, sequences, .. } = part;
         query.resize(hidden.len(), 0.0);
         context.resize(hidden.len(), 0.0);
         self.simd.run(Multiply {
@@ -204,7 +204,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             linear: &layer.query,
             epilogue: Store,
             out: query,
-            scratch: panel,
+            scratch: products,
         });
         for Sequence { rows, window, .. } in sequences {
             let rows = rows.start * columns..rows.end * columns;
@@ -224,7 +224,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             linear: &layer.attention_output,
             epilogue: Accumulate,
             out: hidden,
-            scratch: panel,
+            scratch: products,
         });
         self.simd.run(Normalize { rows: hidden, norm: &layer.attention_norm });
     }
@@ -232,21 +232,21 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     /// The layer's second half, on each hidden state alone.
     fn feed_forward(&self, layer: &Layer<S, P>, part: &mut Part<S, P>) {
         part.prepare(self.simd, self.hidden_size);
-        let Part { hidden, activations, intermediate, results, panel, .. } = part;
+        let Part { hidden, activations, intermediate, products, .. } = part;
         multiply_activated(
             self.simd,
             layer.activation,
             activations,
             &layer.intermediate,
             intermediate,
-            (results, panel),
+            products,
         );
         self.simd.run(Multiply {
             activations: intermediate,
             linear: &layer.output,
             epilogue: Accumulate,
             out: hidden,
-            scratch: panel,
+            scratch: products,
         });
         self.simd.run(Normalize { rows: hidden, norm: &layer.norm });
     }
@@ -281,11 +281,11 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         }
         let mut activations = Activations::<S, Single>::default();
         let mut transformed = Activations::default();
-        let panel = &mut Vec::new();
+        let products = &mut MultiplyScratch::default();
         self.simd.run(Prepare { rows: &pooled, columns, out: &mut activations });
         if let Some((dense, activation)) = &self.transform {
-            let (prepared, memory) = (&mut transformed, (&mut Vec::new(), &mut *panel));
-            multiply_activated(self.simd, *activation, &activations, dense, prepared, memory);
+            let prepared = &mut transformed;
+            multiply_activated(self.simd, *activation, &activations, dense, prepared, products);
             std::mem::swap(&mut activations, &mut transformed);
         }
         let mut logits = vec![0.0; windows * self.head.outputs()];
@@ -294,7 +294,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             linear: &self.head,
             epilogue: Store,
             out: &mut logits,
-            scratch: panel,
+            scratch: products,
         });
         logits
     }
@@ -326,18 +326,11 @@ fn multiply_activated<S: Simd, P: Product<S>>(
     activations: &Activations<S, P>,
     linear: &Linear<S, P>,
     out: &mut Activations<S, P>,
-    (results, scratch): (&mut Vec<f32>, &mut Vec<Panel<P::Vector>>),
+    scratch: &mut MultiplyScratch<S, P>,
 ) {
     macro_rules! with {
         ($activation:expr) => {
-            simd.run(MultiplyPrepare {
-                activations,
-                linear,
-                activation: $activation,
-                out,
-                results,
-                scratch,
-            })
+            simd.run(MultiplyPrepare { activations, linear, activation: $activation, out, scratch })
         };
     }
     match activation {

@@ -20,7 +20,7 @@ use self::{
 use super::{Engine, EngineError, Logits, Precision, check_tokens};
 use crate::{
     batch::PackedBatch,
-    kernels::{Bytes, ForSimd, InstructionSet, Int8, Linear, Product, Simd, Single},
+    kernels::{ForSimd, InstructionSet, Linear, Product, Simd, Single, W8A8, W8A16},
     model::{HiddenAct, Model, Pooling},
 };
 
@@ -57,8 +57,19 @@ impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
     }
 }
 
-/// Packs a model for this CPU, in int8 or else in single precision.
-pub(crate) fn load(model: &Model, precision: Precision) -> Result<Box<dyn Engine>, EngineError> {
+/// Packs a model for this CPU, in the given precision or, where there are no kernels for it, in single precision.
+///
+/// Unless told otherwise, weights that are stored in int8 are multiplied by activations in eight bits; others, which
+/// are rounded here, by activations in 16.
+pub(crate) fn load(
+    model: &Model,
+    precision: Option<Precision>,
+) -> Result<Box<dyn Engine>, EngineError> {
+    let precision = match precision {
+        Some(precision) => precision,
+        None if model.weights()?.in_int8() => Precision::Int8,
+        None => Precision::W8A16,
+    };
     load_for(InstructionSet::chosen()?, model, precision)
 }
 
@@ -75,11 +86,11 @@ pub(super) fn load_for(
         fn call<S: Simd>(self, simd: S) -> Self::Output {
             let Self(model, precision) = self;
             Ok(match precision {
-                Precision::W8A8 => {
-                    Box::new(PackedEngine::<S, Bytes>::new(simd, model, Precision::W8A8)?)
-                }
                 Precision::Int8 => {
-                    Box::new(PackedEngine::<S, Int8>::new(simd, model, Precision::Int8)?)
+                    Box::new(PackedEngine::<S, W8A8>::new(simd, model, Precision::Int8)?)
+                }
+                Precision::W8A16 => {
+                    Box::new(PackedEngine::<S, W8A16>::new(simd, model, Precision::W8A16)?)
                 }
                 Precision::Bf16 | Precision::F16 | Precision::F32 => {
                     Box::new(PackedEngine::<S, Single>::new(simd, model, Precision::F32)?)

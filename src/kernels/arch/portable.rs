@@ -17,6 +17,7 @@ impl Simd for Portable {
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 4;
     const BYTE_TILE_ROWS: usize = 4;
+    const WIDE_PARTIAL_SUMS: bool = true;
 
     type F32 = [f32; LANES];
     type I32 = [i32; LANES];
@@ -113,6 +114,12 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn load_pairs(self, pairs: &[[i16; 2]]) -> Self::I32 {
+        let pairs = &pairs[..LANES];
+        std::array::from_fn(|lane| packed(pairs[lane]))
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: [i16; 2]) -> Self::I32 {
         [packed(pair); LANES]
     }
@@ -161,8 +168,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn gather(self, sums: Self::I32, partial: Self::I32) -> Self::I32 {
-        lanes(sums, partial, i32::wrapping_add)
+    fn gather(self, sums: Self::I32, partial: Self::I32, multiplier: Self::I32) -> Self::I32 {
+        lanes(sums, lanes(partial, multiplier, |a, b| a.wrapping_mul(low(b))), i32::wrapping_add)
     }
 }
 

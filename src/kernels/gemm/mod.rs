@@ -6,20 +6,20 @@
 //! while it is there. Every sum is taken in the same order whatever the rows beside it, so that a
 //! row's result depends on that row alone.
 
-mod bytes;
-mod int8;
 mod single;
 #[cfg(test)]
 mod tests;
+mod w8a16;
+mod w8a8;
 
-pub(crate) use bytes::Bytes;
-pub(crate) use int8::Int8;
 pub(crate) use single::Single;
+pub(crate) use w8a8::W8A8;
+pub(crate) use w8a16::W8A16;
 
 use std::ops::Range;
 
 use super::{
-    activation::Activation,
+    activation::{Activation, activate},
     matrix::Matrix,
     simd::{MAX_LANES, Operation, Simd, load, store},
 };
@@ -61,12 +61,16 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     /// Rows that [`MultiplyPrepare`] computes one after another: as many as the nearest memory holds with
     /// a block of their results.
     const STRIP_ROWS: usize = usize::MAX;
+    /// The most columns of such results; no more than a block's.
+    const STRIP_COLUMNS: usize = usize::MAX;
 
     /// Neighbouring activations of a row that are multiplied at once.
     type Group: Copy + Default + Send + Sync;
     /// How a row's block of activations was brought into its form.
     type RowScale: Copy + Default + Send + Sync;
-    /// A group of activations in every lane, or a vector of weights.
+    /// A group of activations in every lane.
+    type Activation: Copy;
+    /// A vector of weights.
     type Vector: Copy + Send + Sync;
     /// A vector of sums.
     type Sum: Copy;
@@ -95,13 +99,13 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     fn zero(simd: S) -> Self::Sum;
 
     /// A group of activations in every lane.
-    fn splat(simd: S, group: &Self::Group) -> Self::Vector;
+    fn splat(simd: S, group: &Self::Group) -> Self::Activation;
 
     /// Adds the product of activations and weights.
     fn multiply_add(
         simd: S,
         sum: Self::Sum,
-        activations: Self::Vector,
+        activations: Self::Activation,
         weights: Self::Vector,
     ) -> Self::Sum;
 
@@ -113,27 +117,15 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
         stride: usize,
         panel: &[Panel<Self::Vector>],
     ) -> [Panel<Self::Sum>; ROWS] {
-        // Plain loops: what closures and iterators hide may miss the instruction set.
-        let rows = row_slices::<_, ROWS>(rows, stride, panel.len());
-        let mut sums = [[Self::zero(simd); PANEL_VECTORS]; ROWS];
-        for (group, weights) in panel.iter().enumerate() {
-            for row in 0..ROWS {
-                let activations = Self::splat(simd, &rows[row][group]);
-                for vector in 0..PANEL_VECTORS {
-                    sums[row][vector] =
-                        Self::multiply_add(simd, sums[row][vector], activations, weights[vector]);
-                }
-            }
-        }
-        sums
+        tile_by_groups::<S, Self, ROWS>(simd, rows, stride, panel)
     }
 
     /// Adds a block's finished sum, in single precision, to what came before: the bias at first.
     fn finish(
         simd: S,
         sum: Self::Sum,
-        row: Self::RowScale,
-        column: Self::ColumnScale,
+        row: &Self::RowScale,
+        column: &Self::ColumnScale,
         total: S::F32,
     ) -> S::F32;
 }
@@ -189,6 +181,16 @@ impl<S: Simd, P: Product<S>> Activations<S, P> {
         self.scales.resize(rows * self.blocks, P::RowScale::default());
     }
 
+    /// Brings a row's numbers into their form, from column `first` on: a block's first, or one of the only block.
+    #[inline(always)]
+    fn prepare(&mut self, simd: S, row: usize, first: usize, numbers: &[f32]) {
+        let (first, groups) = (first / P::GROUP, numbers.len().div_ceil(P::GROUP));
+        let (block, blocks) = (first / P::BLOCK, groups.div_ceil(P::BLOCK));
+        let groups = &mut self.groups[row * self.width + first..][..groups];
+        let scales = &mut self.scales[row * self.blocks + block..][..blocks];
+        P::prepare(simd, numbers, groups, scales);
+    }
+
     /// How many rows there are, which a layer is to take.
     #[inline(always)]
     fn rows_for(&self, linear: &Linear<S, P>) -> usize {
@@ -217,10 +219,8 @@ impl<S: Simd, P: Product<S>> Operation<S> for Prepare<'_, S, P> {
     fn run(self, simd: S) {
         let Self { rows, columns, out } = self;
         out.resize(rows.len() / columns, columns);
-        let groups = out.groups.chunks_exact_mut(out.width);
-        let prepared = groups.zip(out.scales.chunks_exact_mut(out.blocks));
-        for (row, (groups, scales)) in rows.chunks_exact(columns).zip(prepared) {
-            P::prepare(simd, row, groups, scales);
+        for (row, numbers) in rows.chunks_exact(columns).enumerate() {
+            out.prepare(simd, row, 0, numbers);
         }
     }
 }
@@ -252,6 +252,19 @@ impl<S: Simd> Epilogue<S> for Accumulate {
     }
 }
 
+/// Memory that products work in.
+pub(crate) struct MultiplyScratch<S: Simd, P: Product<S>> {
+    panel: Vec<Panel<P::Vector>>,
+    /// Results in single precision, before they are activated.
+    results: Vec<f32>,
+}
+
+impl<S: Simd, P: Product<S>> Default for MultiplyScratch<S, P> {
+    fn default() -> Self {
+        Self { panel: Vec::new(), results: Vec::new() }
+    }
+}
+
 /// Multiplies rows of activations by a layer's weights.
 pub(crate) struct Multiply<'a, S: Simd, P: Product<S>, E> {
     pub(crate) activations: &'a Activations<S, P>,
@@ -259,7 +272,7 @@ pub(crate) struct Multiply<'a, S: Simd, P: Product<S>, E> {
     pub(crate) epilogue: E,
     /// `[rows, outputs]`
     pub(crate) out: &'a mut [f32],
-    pub(crate) scratch: &'a mut Vec<Panel<P::Vector>>,
+    pub(crate) scratch: &'a mut MultiplyScratch<S, P>,
 }
 
 impl<S: Simd, P: Product<S>, E: Epilogue<S>> Operation<S> for Multiply<'_, S, P, E> {
@@ -268,12 +281,13 @@ impl<S: Simd, P: Product<S>, E: Epilogue<S>> Operation<S> for Multiply<'_, S, P,
     #[inline(always)]
     fn run(self, simd: S) {
         let Self { activations, linear, epilogue, out, scratch } = self;
-        let rows = activations.rows_for(linear);
-        assert_eq!(out.len(), rows * linear.outputs, "rows of output");
+        let (rows, width) = (activations.rows_for(linear), linear.outputs);
+        assert_eq!(out.len(), rows * width, "rows of output");
         for panel in 0..linear.bias.len() {
             let first = panel * PANEL_VECTORS * S::LANES;
-            let place = Place { out: &mut *out, width: linear.outputs, first };
-            multiply_panel(simd, activations, 0..rows, linear, panel, &epilogue, place, scratch);
+            let place = Place { out: &mut *out, width, first };
+            let memory = &mut scratch.panel;
+            multiply_panel(simd, activations, 0..rows, linear, panel, &epilogue, place, memory);
         }
     }
 }
@@ -285,9 +299,7 @@ pub(crate) struct MultiplyPrepare<'a, S: Simd, P: Product<S>, A> {
     pub(crate) linear: &'a Linear<S, P>,
     pub(crate) activation: A,
     pub(crate) out: &'a mut Activations<S, P>,
-    /// Memory for results in single precision.
-    pub(crate) results: &'a mut Vec<f32>,
-    pub(crate) scratch: &'a mut Vec<Panel<P::Vector>>,
+    pub(crate) scratch: &'a mut MultiplyScratch<S, P>,
 }
 
 impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_, S, P, A> {
@@ -295,14 +307,15 @@ impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_,
 
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { activations, linear, activation, out, results, scratch } = self;
+        let Self { activations, linear, activation, out, scratch } = self;
+        let MultiplyScratch { panel: memory, results } = scratch;
         let rows = activations.rows_for(linear);
         out.resize(rows, linear.outputs);
         // What a block of results needs is computed for a strip of rows, and prepared while it is near.
-        let columns = P::GROUP.saturating_mul(P::BLOCK).min(linear.outputs);
+        let columns = P::GROUP.saturating_mul(P::BLOCK).min(P::STRIP_COLUMNS).min(linear.outputs);
         let (panel_columns, strip) = (PANEL_VECTORS * S::LANES, P::STRIP_ROWS.min(rows.max(1)));
         results.resize(strip * columns, 0.0);
-        for (block, first) in (0..linear.outputs).step_by(columns).enumerate() {
+        for first in (0..linear.outputs).step_by(columns) {
             let width = columns.min(linear.outputs - first);
             for start in (0..rows).step_by(strip) {
                 let rows = start..rows.min(start + strip);
@@ -311,16 +324,11 @@ impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_,
                     let panel = (first + at) / panel_columns;
                     let place = Place { out: &mut *results, width, first: at };
                     let rows = rows.clone();
-                    multiply_panel(simd, activations, rows, linear, panel, &Store, place, scratch);
+                    multiply_panel(simd, activations, rows, linear, panel, &Store, place, memory);
                 }
                 for (row, results) in rows.zip(results.chunks_exact_mut(width)) {
-                    for values in results.chunks_mut(S::LANES) {
-                        store(simd, activation.apply(simd, load(simd, values, 0.0)), values);
-                    }
-                    let first_group = row * out.width + first / P::GROUP;
-                    let groups = &mut out.groups[first_group..][..width.div_ceil(P::GROUP)];
-                    let scales = &mut out.scales[row * out.blocks + block..][..1];
-                    P::prepare(simd, results, groups, scales);
+                    activate(simd, activation, results);
+                    out.prepare(simd, row, first, results);
                 }
             }
         }
@@ -347,11 +355,11 @@ fn multiply_panel<S: Simd, P: Product<S>, E: Epilogue<S>>(
     panel: usize,
     epilogue: &E,
     place: Place<'_>,
-    scratch: &mut Vec<Panel<P::Vector>>,
+    memory: &mut Vec<Panel<P::Vector>>,
 ) {
     let Activations { groups, scales, width, blocks } = activations;
     let bias = linear.bias[panel];
-    let (panel, columns) = P::panel(simd, &linear.weights, panel, scratch);
+    let (panel, columns) = P::panel(simd, &linear.weights, panel, memory);
     let tiles = groups[rows.start * width..rows.end * width].chunks(P::TILE_ROWS * width);
     let scales = scales[rows.start * blocks..rows.end * blocks].chunks(P::TILE_ROWS * blocks);
     let out = place.out.chunks_mut(P::TILE_ROWS * place.width);
@@ -362,9 +370,9 @@ fn multiply_panel<S: Simd, P: Product<S>, E: Epilogue<S>>(
                 let groups = &groups[block * P::BLOCK..];
                 let sums = P::tile::<ROWS>(simd, groups, *width, weights);
                 for row in 0..ROWS {
-                    let scale = scales[row * blocks + block];
+                    let scale = &scales[row * blocks + block];
                     for vector in 0..PANEL_VECTORS {
-                        let (column, total) = (columns[block][vector], totals[row][vector]);
+                        let (column, total) = (&columns[block][vector], totals[row][vector]);
                         totals[row][vector] =
                             P::finish(simd, sums[row][vector], scale, column, total);
                     }
@@ -382,6 +390,29 @@ fn multiply_panel<S: Simd, P: Product<S>, E: Epilogue<S>>(
             }
         });
     }
+}
+
+/// Sums of products of `ROWS` rows and a block of a panel, group by group. Rows lie `stride` groups apart.
+#[inline(always)]
+fn tile_by_groups<S: Simd, P: Product<S>, const ROWS: usize>(
+    simd: S,
+    rows: &[P::Group],
+    stride: usize,
+    panel: &[Panel<P::Vector>],
+) -> [Panel<P::Sum>; ROWS] {
+    // Plain loops: what closures and iterators hide may miss the instruction set.
+    let rows = row_slices::<_, ROWS>(rows, stride, panel.len());
+    let mut sums = [[P::zero(simd); PANEL_VECTORS]; ROWS];
+    for (group, weights) in panel.iter().enumerate() {
+        for row in 0..ROWS {
+            let activations = P::splat(simd, &rows[row][group]);
+            for vector in 0..PANEL_VECTORS {
+                sums[row][vector] =
+                    P::multiply_add(simd, sums[row][vector], activations, weights[vector]);
+            }
+        }
+    }
+    sums
 }
 
 /// The first `length` groups of each of `ROWS` rows that lie `stride` groups apart.

@@ -15,9 +15,12 @@ pub(crate) struct SingleWeights<S: Simd> {
 
 impl<S: Simd> Product<S> for Single {
     const GROUP: usize = 1;
+    const STRIP_ROWS: usize = 24;
+    const STRIP_COLUMNS: usize = 128;
 
     type Group = f32;
     type RowScale = ();
+    type Activation = S::F32;
     type Vector = S::F32;
     type Sum = S::F32;
     type Weights = SingleWeights<S>;
@@ -70,7 +73,7 @@ impl<S: Simd> Product<S> for Single {
     }
 
     #[inline(always)]
-    fn finish(simd: S, sum: S::F32, (): (), (): (), total: S::F32) -> S::F32 {
+    fn finish(simd: S, sum: S::F32, (): &(), (): &(), total: S::F32) -> S::F32 {
         simd.add(sum, total)
     }
 }

@@ -103,7 +103,7 @@ fn multiply<S: Simd, P: Product<S>>(
     let mut prepared = Activations::default();
     simd.run(Prepare { rows: activations, columns: case.inputs, out: &mut prepared });
     let mut out = vec![f32::NAN; case.rows * case.outputs];
-    let mut scratch = Vec::new();
+    let mut scratch = MultiplyScratch::default();
     simd.run(Multiply {
         activations: &prepared,
         linear: &linear,
@@ -149,8 +149,8 @@ impl ForSimd for ExactIntegers {
         let matrix = case.int8();
         let MatrixValues::Int8 { values: weights, scales } = &matrix.values else { unreachable!() };
         let activations = case.activations();
-        let (out, prepared) = multiply::<S, Int8>(simd, case, &matrix, &activations, Store);
-        let rows = int8::quantized_rows(&prepared, case.inputs);
+        let (out, prepared) = multiply::<S, W8A16>(simd, case, &matrix, &activations, Store);
+        let rows = w8a16::quantized_rows(&prepared, case.inputs);
         assert_eq!(rows.len(), case.rows);
         for (row, (quantized, row_scale)) in rows.iter().enumerate() {
             let activations = &activations[row * case.inputs..][..case.inputs];
@@ -185,27 +185,26 @@ impl ForSimd for ExactBytes {
         let matrix = case.small_int8();
         let MatrixValues::Int8 { values: weights, scales } = &matrix.values else { unreachable!() };
         let activations = case.activations();
-        let (out, prepared) = multiply::<S, Bytes>(simd, case, &matrix, &activations, Store);
-        let rows = bytes::byte_rows(&prepared, case.inputs);
+        let (out, prepared) = multiply::<S, W8A8>(simd, case, &matrix, &activations, Store);
+        let rows = w8a8::restored(&prepared, case.inputs);
         assert_eq!(rows.len(), case.rows);
-        for (row, (bytes, blocks)) in rows.iter().enumerate() {
+        for (row, numbers) in rows.iter().enumerate() {
             let activations = &activations[row * case.inputs..][..case.inputs];
-            let restored: Vec<_> = bytes
-                .chunks(128)
-                .zip(blocks)
-                .flat_map(|(bytes, block)| {
-                    bytes.iter().map(|&byte| {
-                        f64::from(block.least) + f64::from(block.scale) * f64::from(byte)
-                    })
-                })
-                .collect();
-            for (restored, activation) in restored.iter().zip(activations) {
-                let error = restored - f64::from(*activation);
-                assert!(error.abs() <= 0.501 * 2.0 / 255.0, "{restored} {activation}");
+            for (shared, numbers) in activations.chunks(64).zip(numbers.chunks(64)) {
+                let fold = |f: fn(f32, f32) -> f32| f64::from(shared.iter().copied().fold(0.0, f));
+                let range = fold(f32::max) - fold(f32::min);
+                for (&activation, (number, step)) in shared.iter().zip(numbers) {
+                    // Multipliers are integers: a step may be larger than the range needs, by a
+                    // 127th of the greatest that is possible here.
+                    assert!(*step <= range / 254.0 + 2.0 / 254.0 / 127.0, "{step} for {range}");
+                    let error = number - f64::from(activation);
+                    assert!(error.abs() <= 0.501 * step, "{number} {activation}, step {step}");
+                }
             }
+            let restored = || numbers.iter().map(|(number, _)| number);
             for (output, bias) in case.bias().into_iter().enumerate() {
                 let weights = &weights[output * case.inputs..][..case.inputs];
-                let products = || restored.iter().zip(weights).map(|(a, &w)| a * f64::from(w));
+                let products = || restored().zip(weights).map(|(a, &w)| a * f64::from(w));
                 let scale = f64::from(scales[output]);
                 let wanted = products().sum::<f64>() * scale + f64::from(bias);
                 let magnitude = products().map(f64::abs).sum::<f64>() * scale.abs() + 1.0;
@@ -238,8 +237,7 @@ impl Prepared {
             linear: &Linear::<S, P>::new(simd, matrix, &case.bias()),
             activation: crate::kernels::Relu,
             out: &mut out,
-            results: &mut vec![f32::NAN; 7],
-            scratch: &mut Vec::new(),
+            scratch: &mut MultiplyScratch::default(),
         });
         assert_eq!((out.width, out.blocks), (wanted.width, wanted.blocks));
         assert_eq!(out.groups, wanted.groups, "{}", S::NAME);
@@ -253,8 +251,8 @@ impl ForSimd for Prepared {
     fn call<S: Simd>(self, simd: S) {
         let Self(case) = self;
         self.check::<S, Single>(simd, &case.f32());
-        self.check::<S, Int8>(simd, &case.int8());
-        self.check::<S, Bytes>(simd, &case.small_int8());
+        self.check::<S, W8A16>(simd, &case.int8());
+        self.check::<S, W8A8>(simd, &case.small_int8());
     }
 }
 
@@ -267,16 +265,16 @@ impl ForSimd for Epilogues {
     fn call<S: Simd>(self, simd: S) {
         let Self(case) = self;
         let (matrix, activations) = (case.int8(), case.activations());
-        let (stored, prepared) = multiply::<S, Int8>(simd, case, &matrix, &activations, Store);
+        let (stored, prepared) = multiply::<S, W8A16>(simd, case, &matrix, &activations, Store);
         let mut residual = case.numbers(6, stored.len());
         let wanted: Vec<_> = residual.iter().zip(&stored).map(|(r, s)| r + s).collect();
-        let linear = Linear::<S, Int8>::new(simd, &matrix, &case.bias());
+        let linear = Linear::<S, W8A16>::new(simd, &matrix, &case.bias());
         simd.run(Multiply {
             activations: &prepared,
             linear: &linear,
             epilogue: Accumulate,
             out: &mut residual,
-            scratch: &mut Vec::new(),
+            scratch: &mut MultiplyScratch::default(),
         });
         assert_eq!(residual, wanted);
     }
@@ -313,7 +311,7 @@ fn weights_too_large_for_bytes_are_rounded() {
     // Of the first two of every four, 128 of each sign.
     let fitting = [[[64, -64, 3, 0]; 2]; 16];
     let mut block = fitting;
-    assert_eq!(bytes::make_small(&mut block), 1.0);
+    assert_eq!(w8a8::make_small(&mut block), 1.0);
     assert_eq!(block, fitting);
 
     // One group that is too large in a block of small weights: nothing else changes.
@@ -321,7 +319,7 @@ fn weights_too_large_for_bytes_are_rounded() {
     block[3][0] = [127, 127, 10, -10];
     let mut wanted = block;
     wanted[3][0] = [64, 64, 10, -10];
-    assert_eq!(bytes::make_small(&mut block), 1.0);
+    assert_eq!(w8a8::make_small(&mut block), 1.0);
     assert_eq!(block, wanted);
 
     let mut rng = fastrand::Rng::with_seed(1);
@@ -330,7 +328,7 @@ fn weights_too_large_for_bytes_are_rounded() {
     // A group that stays too large when all is rounded.
     large[5] = [[126, 126, -126, 126]; 2];
     let mut block = large;
-    let factor = bytes::make_small(&mut block);
+    let factor = w8a8::make_small(&mut block);
     assert!(factor > 2.0);
     let (mut as_rounded, mut smaller) = (0, 0);
     for (group, large) in block.iter().zip(&large) {

@@ -30,6 +30,7 @@ impl Simd for Neon {
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 8;
     const BYTE_TILE_ROWS: usize = 6;
+    const WIDE_PARTIAL_SUMS: bool = false;
 
     type F32 = float32x4_t;
     type I32 = int32x4_t;
@@ -75,6 +76,13 @@ impl Simd for Neon {
             vget_lane_u32::<0>(vreinterpret_u32_u8(bytes))
         };
         out[0] = quad.to_ne_bytes();
+    }
+
+    #[inline(always)]
+    fn load_pairs(self, pairs: &[[i16; 2]]) -> int32x4_t {
+        let pairs = &pairs[..LANES];
+        // SAFETY: `pairs` has 16 bytes; NEON is part of the architecture.
+        unsafe { vreinterpretq_s32_s16(vld1q_s16(pairs.as_ptr().cast())) }
     }
 
     #[inline(always)]
@@ -126,8 +134,8 @@ impl Simd for Neon {
             let products = vreinterpretq_s16_s32(self.multiply_quads(a, b));
             vreinterpretq_s32_s16(vaddq_s16(vreinterpretq_s16_s32(partial), products))
         }}
-        fn gather(self, sums: int32x4_t, partial: int32x4_t) -> int32x4_t {
-            vpadalq_s16(sums, vreinterpretq_s16_s32(partial))
+        fn gather(self, sums: int32x4_t, partial: int32x4_t, multiplier: int32x4_t) -> int32x4_t {
+            self.dot(sums, partial, multiplier)
         }
     }
 }

@@ -33,7 +33,8 @@ macro_rules! set {
         dot($sums:ident, $a:ident, $b:ident) = $dot:expr,
         multiply_quads = $multiply_quads:expr,
         add_quads($partial:ident) = $add_quads:expr,
-        gather($gathered:ident) = $gather:expr, $byte_rows:literal
+        gather($gathered:ident, $multiplier:ident) = $gather:expr,
+        $byte_rows:literal, $wide:literal
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,7 @@ macro_rules! set {
             const LANES: usize = LANES;
             const TILE_ROWS: usize = 6;
             const BYTE_TILE_ROWS: usize = $byte_rows;
+            const WIDE_PARTIAL_SUMS: bool = $wide;
 
             type F32 = __m256;
             type I32 = __m256i;
@@ -110,6 +112,13 @@ macro_rules! set {
             }
 
             #[inline(always)]
+            fn load_pairs(self, pairs: &[[i16; 2]]) -> __m256i {
+                let pairs = &pairs[..LANES];
+                // SAFETY: `pairs` has 32 bytes; unaligned loads are allowed; AVX is proved.
+                unsafe { _mm256_loadu_si256(pairs.as_ptr().cast()) }
+            }
+
+            #[inline(always)]
             fn load_quads(self, quads: &[[i8; 4]]) -> __m256i {
                 let quads = &quads[..LANES];
                 // SAFETY: `quads` has 32 bytes; unaligned loads are allowed; AVX is proved.
@@ -157,7 +166,9 @@ macro_rules! set {
                 fn add_quads(self, $partial: __m256i, $a: __m256i, $b: __m256i) -> __m256i {
                     $add_quads
                 }
-                fn gather(self, $gathered: __m256i, $partial: __m256i) -> __m256i { $gather }
+                fn gather(self, $gathered: __m256i, $partial: __m256i, $multiplier: __m256i) -> __m256i {
+                    $gather
+                }
             }
         }
     };
@@ -170,7 +181,7 @@ set!(
     // In 16 bits: 255 * 128 is within.
     multiply_quads = _mm256_maddubs_epi16(a, b),
     add_quads(partial) = _mm256_add_epi16(partial, _mm256_maddubs_epi16(a, b)),
-    gather(sums) = _mm256_add_epi32(sums, _mm256_madd_epi16(partial, _mm256_set1_epi16(1))), 4
+    gather(sums, multiplier) = _mm256_add_epi32(sums, _mm256_madd_epi16(partial, multiplier)), 4, false
 );
 
 set!(
@@ -179,5 +190,9 @@ set!(
     dot(sums, a, b) = _mm256_dpwssd_avx_epi32(sums, a, b),
     multiply_quads = _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), a, b),
     add_quads(partial) = _mm256_dpbusd_avx_epi32(partial, a, b),
-    gather(sums) = _mm256_add_epi32(sums, partial), 5
+    gather(sums, multiplier) = {
+        let multiplier = _mm256_srli_epi32::<16>(multiplier);
+        _mm256_add_epi32(sums, _mm256_mullo_epi32(partial, multiplier))
+    },
+    3, true
 );

@@ -32,7 +32,8 @@ impl Simd for Avx512 {
     const NAME: &'static str = "avx512-vnni";
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 12;
-    const BYTE_TILE_ROWS: usize = 12;
+    const BYTE_TILE_ROWS: usize = 6;
+    const WIDE_PARTIAL_SUMS: bool = true;
 
     type F32 = __m512;
     type I32 = __m512i;
@@ -78,6 +79,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn load_pairs(self, pairs: &[[i16; 2]]) -> __m512i {
+        let pairs = &pairs[..LANES];
+        // SAFETY: `pairs` has 64 bytes; unaligned loads are allowed; AVX-512 F is proved.
+        unsafe { _mm512_loadu_si512(pairs.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
     fn load_quads(self, quads: &[[i8; 4]]) -> __m512i {
         let quads = &quads[..LANES];
         // SAFETY: `quads` has 64 bytes; unaligned loads are allowed; AVX-512 F is proved.
@@ -117,8 +125,9 @@ impl Simd for Avx512 {
         fn add_quads(self, partial: __m512i, a: __m512i, b: __m512i) -> __m512i {
             _mm512_dpbusd_epi32(partial, a, b)
         }
-        fn gather(self, sums: __m512i, partial: __m512i) -> __m512i {
-            _mm512_add_epi32(sums, partial)
-        }
+        fn gather(self, sums: __m512i, partial: __m512i, multiplier: __m512i) -> __m512i {{
+            let multiplier = _mm512_srli_epi32::<16>(multiplier);
+            _mm512_add_epi32(sums, _mm512_mullo_epi32(partial, multiplier))
+        }}
     }
 }

@@ -13,10 +13,10 @@ use crate::kernels::{
 
 /// Exact products of quantized numbers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Int8;
+pub(crate) struct W8A16;
 
 /// Panels one after another: for each pair of inputs, for each output of the panel, a pair.
-pub(crate) struct Int8Weights<S: Simd> {
+pub(crate) struct W8A16Weights<S: Simd> {
     pairs: Vec<[i8; 2]>,
     scales: Vec<Panel<S::F32>>,
 }
@@ -28,14 +28,15 @@ fn activation_max(inputs: usize) -> f32 {
     most.min(i16::MAX.into()) as f32
 }
 
-impl<S: Simd> Product<S> for Int8 {
+impl<S: Simd> Product<S> for W8A16 {
     const GROUP: usize = 2;
 
     type Group = [i16; 2];
     type RowScale = f32;
+    type Activation = S::I32;
     type Vector = S::I32;
     type Sum = S::I32;
-    type Weights = Int8Weights<S>;
+    type Weights = W8A16Weights<S>;
     type ColumnScale = S::F32;
 
     fn pack(simd: S, weights: &Matrix) -> Self::Weights {
@@ -57,7 +58,7 @@ impl<S: Simd> Product<S> for Int8 {
             }
             panel_scales.push([simd.load(&scales), simd.load(&scales[S::LANES..])]);
         }
-        Int8Weights { pairs, scales: panel_scales }
+        W8A16Weights { pairs, scales: panel_scales }
     }
 
     #[inline(always)]
@@ -126,8 +127,8 @@ impl<S: Simd> Product<S> for Int8 {
     }
 
     #[inline(always)]
-    fn finish(simd: S, sum: S::I32, row: f32, column: S::F32, total: S::F32) -> S::F32 {
-        let scale = simd.mul(simd.splat(row), column);
+    fn finish(simd: S, sum: S::I32, row: &f32, column: &S::F32, total: S::F32) -> S::F32 {
+        let scale = simd.mul(simd.splat(*row), *column);
         simd.mul_add(simd.float(sum), scale, total)
     }
 }
@@ -135,7 +136,7 @@ impl<S: Simd> Product<S> for Int8 {
 /// Quantized activations `[rows, inputs]`, and the scale of each row.
 #[cfg(test)]
 pub(super) fn quantized_rows<S: Simd>(
-    activations: &super::Activations<S, Int8>,
+    activations: &super::Activations<S, W8A16>,
     inputs: usize,
 ) -> Vec<(Vec<i16>, f32)> {
     let rows = activations.groups.chunks(activations.width).zip(&activations.scales);

@@ -2,10 +2,22 @@
 
 use super::simd::{Simd, load, store};
 
+/// An array of `$value` for each `$x` of an array; a closure might miss the instruction set.
+macro_rules! each {
+    ($x:ident in $array:expr => $value:expr) => {{
+        let mut array = $array;
+        for place in &mut array {
+            let $x = *place;
+            *place = $value;
+        }
+        array
+    }};
+}
+
 /// A function of each number alone.
 pub(crate) trait Activation: Copy + Send + Sync {
-    /// The function's values.
-    fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32;
+    /// The function's values of some vectors, computed side by side: they share constants, and none waits for another.
+    fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N];
 }
 
 /// `x Φ(x)`, Φ being the normal distribution's; within 5e-6 of |x|.
@@ -32,47 +44,67 @@ pub(crate) struct Tanh;
 
 impl Activation for Tanh {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
+    fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
         tanh(simd, x)
     }
 }
 
 impl Activation for Gelu {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
-        let erf = erf(simd, simd.mul(x, simd.splat(std::f32::consts::FRAC_1_SQRT_2)));
-        let half = simd.mul(x, simd.splat(0.5));
-        simd.mul_add(half, erf, half)
+    fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
+        let scale = simd.splat(std::f32::consts::FRAC_1_SQRT_2);
+        half_of_one_and(simd, x, erf(simd, each!(x in x => simd.mul(x, scale))))
     }
 }
 
 impl Activation for GeluTanh {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
-        let cubic = simd.mul_add(simd.mul(x, x), simd.splat(0.044_715), simd.splat(1.0));
+    fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
+        let (cube, one) = (simd.splat(0.044_715), simd.splat(1.0));
         let scale = simd.splat(std::f32::consts::FRAC_2_PI.sqrt());
-        let tanh = tanh(simd, simd.mul(simd.mul(x, cubic), scale));
-        let half = simd.mul(x, simd.splat(0.5));
-        simd.mul_add(half, tanh, half)
+        let inner = each!(x in x => {
+            simd.mul(simd.mul(x, simd.mul_add(simd.mul(x, x), cube, one)), scale)
+        });
+        half_of_one_and(simd, x, tanh(simd, inner))
     }
+}
+
+/// `x (1 + factor) / 2`
+#[inline(always)]
+fn half_of_one_and<S: Simd, const N: usize>(
+    simd: S,
+    x: [S::F32; N],
+    factor: [S::F32; N],
+) -> [S::F32; N] {
+    let half = simd.splat(0.5);
+    let mut product = factor;
+    for (product, x) in product.iter_mut().zip(x) {
+        let half = simd.mul(x, half);
+        *product = simd.mul_add(half, *product, half);
+    }
+    product
 }
 
 impl Activation for Relu {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
-        simd.max(x, simd.splat(0.0))
+    fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
+        each!(x in x => simd.max(x, simd.splat(0.0)))
     }
 }
 
 impl Activation for Silu {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
-        let one = simd.splat(1.0);
-        simd.div(x, simd.add(one, exp(simd, simd.sub(simd.splat(0.0), x))))
+    fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
+        let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
+        let mut quotient = exp(simd, each!(x in x => simd.sub(zero, x)));
+        for (quotient, x) in quotient.iter_mut().zip(x) {
+            *quotient = simd.div(x, simd.add(one, *quotient));
+        }
+        quotient
     }
 }
 
-/// Vectors whose functions are computed at once: they share constants, and none waits for another.
+/// Vectors that functions are computed of side by side.
 const AT_ONCE: usize = 4;
 
 /// Replaces numbers by a function's values.
@@ -84,15 +116,14 @@ pub(super) fn activate<S: Simd>(simd: S, activation: impl Activation, numbers: &
         for (values, numbers) in values.iter_mut().zip(chunk.chunks_exact(S::LANES)) {
             *values = simd.load(numbers);
         }
-        for values in &mut values {
-            *values = activation.apply(simd, *values);
-        }
+        let values = activation.apply(simd, values);
         for (values, numbers) in values.into_iter().zip(chunk.chunks_exact_mut(S::LANES)) {
             simd.store(values, numbers);
         }
     }
     for chunk in chunks.into_remainder().chunks_mut(S::LANES) {
-        store(simd, activation.apply(simd, load(simd, chunk, 0.0)), chunk);
+        let [values] = activation.apply(simd, [load(simd, chunk, 0.0)]);
+        store(simd, values, chunk);
     }
 }
 
@@ -117,11 +148,16 @@ const ERF: [f32; 11] = [
 
 /// The error function, within 7e-6.
 #[inline(always)]
-pub(super) fn erf<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-    let x = simd.min(simd.max(x, simd.splat(-ERF_BOUND)), simd.splat(ERF_BOUND));
-    let scale = simd.splat(2.0 / (ERF_BOUND * ERF_BOUND));
-    let t = simd.mul_add(simd.mul(x, x), scale, simd.splat(-1.0));
-    simd.mul(x, polynomial(simd, &ERF, t))
+pub(super) fn erf<S: Simd, const N: usize>(simd: S, x: [S::F32; N]) -> [S::F32; N] {
+    let (least, most) = (simd.splat(-ERF_BOUND), simd.splat(ERF_BOUND));
+    let x = each!(x in x => simd.min(simd.max(x, least), most));
+    let (scale, one) = (simd.splat(2.0 / (ERF_BOUND * ERF_BOUND)), simd.splat(-1.0));
+    let t = each!(x in x => simd.mul_add(simd.mul(x, x), scale, one));
+    let mut product = polynomial(simd, &ERF, t);
+    for (product, x) in product.iter_mut().zip(x) {
+        *product = simd.mul(x, *product);
+    }
+    product
 }
 
 /// The powers of [`exp`]'s Taylor series, ascending.
@@ -132,33 +168,49 @@ const EXP: [f32; 7] = [1.0, 1.0, 1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 
 ///
 /// `exp(x) = 2^n exp(r)`, where n is the integer next to `x / ln 2` and |r| is at most `ln 2 / 2`.
 #[inline(always)]
-pub(super) fn exp<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+pub(super) fn exp<S: Simd, const N: usize>(simd: S, x: [S::F32; N]) -> [S::F32; N] {
     // ln 2 in two parts, the first of so few digits that its product with n is exact.
     const LN_2: [f32; 2] = [-0.693_359_4, 2.121_944_4e-4];
-    let x = simd.min(simd.max(x, simd.splat(-87.0)), simd.splat(88.0));
-    let n = simd.round(simd.mul(x, simd.splat(std::f32::consts::LOG2_E)));
-    let whole = simd.float(n);
-    let r = simd.mul_add(whole, simd.splat(LN_2[0]), x);
-    let r = simd.mul_add(whole, simd.splat(LN_2[1]), r);
-    simd.mul(polynomial(simd, &EXP, r), simd.power_of_two(n))
+    let (least, most) = (simd.splat(-87.0), simd.splat(88.0));
+    let mut r = each!(x in x => simd.min(simd.max(x, least), most));
+    let mut powers = r;
+    for (r, power) in r.iter_mut().zip(&mut powers) {
+        let n = simd.round(simd.mul(*r, simd.splat(std::f32::consts::LOG2_E)));
+        *power = simd.power_of_two(n);
+        let whole = simd.float(n);
+        *r = simd.mul_add(whole, simd.splat(LN_2[0]), *r);
+        *r = simd.mul_add(whole, simd.splat(LN_2[1]), *r);
+    }
+    let mut product = polynomial(simd, &EXP, r);
+    for (product, power) in product.iter_mut().zip(powers) {
+        *product = simd.mul(*product, power);
+    }
+    product
 }
 
 /// The hyperbolic tangent, within 1e-6.
 #[inline(always)]
-pub(super) fn tanh<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+pub(super) fn tanh<S: Simd, const N: usize>(simd: S, x: [S::F32; N]) -> [S::F32; N] {
     let (one, two) = (simd.splat(1.0), simd.splat(2.0));
-    let exp = exp(simd, simd.mul(x, two));
-    simd.sub(one, simd.div(two, simd.add(exp, one)))
+    let exp = exp(simd, each!(x in x => simd.mul(x, two)));
+    each!(exp in exp => simd.sub(one, simd.div(two, simd.add(exp, one))))
 }
 
 /// A polynomial by Horner's rule.
 #[inline(always)]
-fn polynomial<S: Simd, const N: usize>(simd: S, coefficients: &[f32; N], x: S::F32) -> S::F32 {
-    let mut sum = simd.splat(coefficients[N - 1]);
-    for power in (0..N - 1).rev() {
-        sum = simd.mul_add(sum, x, simd.splat(coefficients[power]));
+fn polynomial<S: Simd, const TERMS: usize, const N: usize>(
+    simd: S,
+    coefficients: &[f32; TERMS],
+    x: [S::F32; N],
+) -> [S::F32; N] {
+    let mut sums = [simd.splat(coefficients[TERMS - 1]); N];
+    for power in (0..TERMS - 1).rev() {
+        let coefficient = simd.splat(coefficients[power]);
+        for (sum, x) in sums.iter_mut().zip(x) {
+            *sum = simd.mul_add(*sum, x, coefficient);
+        }
     }
-    sum
+    sums
 }
 
 #[cfg(test)]
@@ -175,7 +227,8 @@ mod tests {
         #[inline(always)]
         fn run(self, simd: S) {
             for chunk in self.0.chunks_exact_mut(S::LANES) {
-                simd.store(self.1.apply(simd, simd.load(chunk)), chunk);
+                let [values] = self.1.apply(simd, [simd.load(chunk)]);
+                simd.store(values, chunk);
             }
         }
     }
@@ -185,7 +238,7 @@ mod tests {
 
     impl Activation for Exp {
         #[inline(always)]
-        fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
+        fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
             exp(simd, x)
         }
     }
@@ -195,7 +248,7 @@ mod tests {
 
     impl Activation for Erf {
         #[inline(always)]
-        fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
+        fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
             erf(simd, x)
         }
     }

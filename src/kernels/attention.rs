@@ -57,6 +57,9 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
             self.scratch;
         let (head_size, stride) = (hidden / heads, 2 * hidden);
         let tokens = keys_values.len() / stride;
+        if tokens == 0 {
+            return;
+        }
         let width = PANEL_VECTORS * S::LANES;
         let padded = tokens.next_multiple_of(width);
         let scale = simd.splat(1.0 / (head_size as f32).sqrt());
@@ -79,12 +82,15 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
                     key_panels.push([simd.load(columns), simd.load(&columns[S::LANES..])]);
                 }
             }
-            value_panels.clear();
-            for first in (0..head_size).step_by(width) {
-                for token in 0..tokens {
+            let panels = head_size.div_ceil(width);
+            value_panels.resize(panels * tokens, [simd.splat(0.0); PANEL_VECTORS]);
+            for (first, panel) in
+                (0..head_size).step_by(width).zip(value_panels.chunks_exact_mut(tokens))
+            {
+                for (token, values) in panel.iter_mut().enumerate() {
                     let value = &keys_values[token * stride + hidden + at..][first..head_size];
                     let (left, right) = value.split_at(value.len().min(S::LANES));
-                    value_panels.push([load(simd, left, 0.0), load(simd, right, 0.0)]);
+                    *values = [load(simd, left, 0.0), load(simd, right, 0.0)];
                 }
             }
             let tiles = out.chunks_mut(S::TILE_ROWS * hidden);
@@ -100,8 +106,8 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
                     }
                     let mut sums = [0.0; ROWS];
                     for row in 0..ROWS {
-                        let scores = &mut scores[row * padded..][..tokens];
-                        sums[row] = exponentials(simd, scores, scale);
+                        let scores = &mut scores[row * padded..][..padded];
+                        sums[row] = exponentials(simd, scores, tokens, scale);
                     }
                     for (panel, values) in value_panels.chunks_exact(tokens).enumerate() {
                         let tile = <Single as Product<S>>::tile::<ROWS>(simd, scores, padded, values);
@@ -132,21 +138,26 @@ fn transpose(rows: [&[f32]; FOUR], out: &mut [f32], width: usize) {
     }
 }
 
-/// Replaces scores by `exp(scale (score - greatest score))`; gives their sum. Softmax but for the
-/// division.
+/// Replaces the scores of a row's tokens by `exp(scale (score - greatest score))`; gives their sum. Softmax but
+/// for the division. The row is as long as panels are; beyond its tokens, nothing is read.
 #[inline(always)]
-fn exponentials<S: Simd>(simd: S, scores: &mut [f32], scale: S::F32) -> f32 {
+fn exponentials<S: Simd>(simd: S, row: &mut [f32], tokens: usize, scale: S::F32) -> f32 {
+    row[tokens..].fill(f32::NEG_INFINITY);
     let mut greatest = simd.splat(f32::NEG_INFINITY);
-    for scores in scores.chunks(S::LANES) {
-        greatest = simd.max(load(simd, scores, f32::NEG_INFINITY), greatest);
+    for scores in row.chunks_exact(S::LANES) {
+        greatest = simd.max(simd.load(scores), greatest);
     }
     let greatest = simd.splat(simd.greatest(greatest));
     let mut sums = simd.splat(0.0);
-    for scores in scores.chunks_mut(S::LANES) {
-        let score = simd.mul(simd.sub(load(simd, scores, f32::NEG_INFINITY), greatest), scale);
-        let exponential = exp(simd, score);
-        sums = simd.add(sums, exponential);
-        store(simd, exponential, scores);
+    for panel in row.chunks_exact_mut(PANEL_VECTORS * S::LANES) {
+        let mut scores = [simd.load(panel), simd.load(&panel[S::LANES..])];
+        for scores in &mut scores {
+            *scores = simd.mul(simd.sub(*scores, greatest), scale);
+        }
+        let [left, right] = exp(simd, scores);
+        sums = simd.add(simd.add(sums, left), right);
+        simd.store(left, panel);
+        simd.store(right, &mut panel[S::LANES..]);
     }
     simd.sum(sums)
 }

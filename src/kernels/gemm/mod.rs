@@ -58,8 +58,11 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     const BLOCK: usize = usize::MAX;
     /// The most rows of a register tile.
     const TILE_ROWS: usize = S::TILE_ROWS;
-    /// Rows that [`MultiplyPrepare`] computes one after another: as many as the nearest memory holds with
-    /// a block of their results.
+    /// Whether the groups of a tile's rows lie side by side, as they are multiplied: the first of each row, then the
+    /// second. Else rows lie one after another.
+    const INTERLEAVED: bool = false;
+    /// Rows that [`MultiplyPrepare`] computes one after another, in whole tiles: as many as the nearest memory
+    /// holds with a block of their results.
     const STRIP_ROWS: usize = usize::MAX;
     /// The most columns of such results; no more than a block's.
     const STRIP_COLUMNS: usize = usize::MAX;
@@ -91,9 +94,15 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
         scratch: &'a mut Vec<Panel<Self::Vector>>,
     ) -> PackedPanel<'a, Self::Vector, Self::ColumnScale>;
 
-    /// Brings a row of activations into the form that is multiplied. `out` has a group for every
-    /// `GROUP` numbers of `row`, `scales` one for every `BLOCK` groups.
-    fn prepare(simd: S, row: &[f32], out: &mut [Self::Group], scales: &mut [Self::RowScale]);
+    /// Brings a row of activations into the form that is multiplied. There is a group for every `GROUP` numbers of
+    /// `row`, each `step` after the one before, and a scale for every `BLOCK` groups.
+    fn prepare(
+        simd: S,
+        row: &[f32],
+        out: &mut [Self::Group],
+        step: usize,
+        scales: &mut [Self::RowScale],
+    );
 
     /// What a sum begins with.
     fn zero(simd: S) -> Self::Sum;
@@ -109,7 +118,8 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
         weights: Self::Vector,
     ) -> Self::Sum;
 
-    /// Sums of products of `ROWS` rows and a block of a panel. Rows lie `stride` groups apart.
+    /// Sums of products of `ROWS` rows and a block of a panel. Rows lie `stride` groups apart, if they are not
+    /// interleaved.
     #[inline(always)]
     fn tile<const ROWS: usize>(
         simd: S,
@@ -117,7 +127,19 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
         stride: usize,
         panel: &[Panel<Self::Vector>],
     ) -> [Panel<Self::Sum>; ROWS] {
-        tile_by_groups::<S, Self, ROWS>(simd, rows, stride, panel)
+        // Plain loops: what closures and iterators hide may miss the instruction set.
+        let rows = row_slices::<_, ROWS>(rows, stride, panel.len());
+        let mut sums = [[Self::zero(simd); PANEL_VECTORS]; ROWS];
+        for (group, weights) in panel.iter().enumerate() {
+            for row in 0..ROWS {
+                let activations = Self::splat(simd, &rows[row][group]);
+                for vector in 0..PANEL_VECTORS {
+                    sums[row][vector] =
+                        Self::multiply_add(simd, sums[row][vector], activations, weights[vector]);
+                }
+            }
+        }
+        sums
     }
 
     /// Adds a block's finished sum, in single precision, to what came before: the bias at first.
@@ -186,9 +208,21 @@ impl<S: Simd, P: Product<S>> Activations<S, P> {
     fn prepare(&mut self, simd: S, row: usize, first: usize, numbers: &[f32]) {
         let (first, groups) = (first / P::GROUP, numbers.len().div_ceil(P::GROUP));
         let (block, blocks) = (first / P::BLOCK, groups.div_ceil(P::BLOCK));
-        let groups = &mut self.groups[row * self.width + first..][..groups];
+        let (start, step) = self.place(row);
+        let groups = &mut self.groups[start + first * step..][..(groups - 1) * step + 1];
         let scales = &mut self.scales[row * self.blocks + block..][..blocks];
-        P::prepare(simd, numbers, groups, scales);
+        P::prepare(simd, numbers, groups, step, scales);
+    }
+
+    /// Where the first group of a row is, and how far the second is from it.
+    #[inline(always)]
+    fn place(&self, row: usize) -> (usize, usize) {
+        if !P::INTERLEAVED {
+            return (row * self.width, 1);
+        }
+        let above = row - row % P::TILE_ROWS;
+        let rows = self.scales.len() / self.blocks;
+        (above * self.width + row - above, P::TILE_ROWS.min(rows - above))
     }
 
     /// How many rows there are, which a layer is to take.
@@ -312,6 +346,7 @@ impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_,
         let rows = activations.rows_for(linear);
         out.resize(rows, linear.outputs);
         // What a block of results needs is computed for a strip of rows, and prepared while it is near.
+        const { assert!(!P::INTERLEAVED || P::STRIP_ROWS % P::TILE_ROWS == 0, "whole tiles") };
         let columns = P::GROUP.saturating_mul(P::BLOCK).min(P::STRIP_COLUMNS).min(linear.outputs);
         let (panel_columns, strip) = (PANEL_VECTORS * S::LANES, P::STRIP_ROWS.min(rows.max(1)));
         results.resize(strip * columns, 0.0);
@@ -363,11 +398,13 @@ fn multiply_panel<S: Simd, P: Product<S>, E: Epilogue<S>>(
     let tiles = groups[rows.start * width..rows.end * width].chunks(P::TILE_ROWS * width);
     let scales = scales[rows.start * blocks..rows.end * blocks].chunks(P::TILE_ROWS * blocks);
     let out = place.out.chunks_mut(P::TILE_ROWS * place.width);
+    let whole = place.first + PANEL_VECTORS * S::LANES <= place.width;
     for ((groups, scales), out) in tiles.zip(scales).zip(out) {
         with_rows!(P::TILE_ROWS, scales.len() / blocks, ROWS => {
             let mut totals = [bias; ROWS];
             for (block, weights) in panel.chunks(P::BLOCK).enumerate() {
-                let groups = &groups[block * P::BLOCK..];
+                let interleaved = if P::INTERLEAVED { ROWS } else { 1 };
+                let groups = &groups[block.saturating_mul(P::BLOCK) * interleaved..];
                 let sums = P::tile::<ROWS>(simd, groups, *width, weights);
                 for row in 0..ROWS {
                     let scale = &scales[row * blocks + block];
@@ -379,40 +416,21 @@ fn multiply_panel<S: Simd, P: Product<S>, E: Epilogue<S>>(
                 }
             }
             for row in 0..ROWS {
-                for vector in 0..PANEL_VECTORS {
-                    let at = place.first + vector * S::LANES;
-                    if at < place.width {
-                        let out = &mut out[row * place.width..][at..];
-                        let end = (at + S::LANES).min(place.width);
-                        epilogue.apply(simd, totals[row][vector], &mut out[..end - at]);
+                let out = &mut out[row * place.width..][place.first..place.width];
+                if whole {
+                    let out = &mut out[..PANEL_VECTORS * S::LANES];
+                    for vector in 0..PANEL_VECTORS {
+                        let out = &mut out[vector * S::LANES..][..S::LANES];
+                        epilogue.apply(simd, totals[row][vector], out);
+                    }
+                } else {
+                    for (values, out) in totals[row].iter().zip(out.chunks_mut(S::LANES)) {
+                        epilogue.apply(simd, *values, out);
                     }
                 }
             }
         });
     }
-}
-
-/// Sums of products of `ROWS` rows and a block of a panel, group by group. Rows lie `stride` groups apart.
-#[inline(always)]
-fn tile_by_groups<S: Simd, P: Product<S>, const ROWS: usize>(
-    simd: S,
-    rows: &[P::Group],
-    stride: usize,
-    panel: &[Panel<P::Vector>],
-) -> [Panel<P::Sum>; ROWS] {
-    // Plain loops: what closures and iterators hide may miss the instruction set.
-    let rows = row_slices::<_, ROWS>(rows, stride, panel.len());
-    let mut sums = [[P::zero(simd); PANEL_VECTORS]; ROWS];
-    for (group, weights) in panel.iter().enumerate() {
-        for row in 0..ROWS {
-            let activations = P::splat(simd, &rows[row][group]);
-            for vector in 0..PANEL_VECTORS {
-                sums[row][vector] =
-                    P::multiply_add(simd, sums[row][vector], activations, weights[vector]);
-            }
-        }
-    }
-    sums
 }
 
 /// The first `length` groups of each of `ROWS` rows that lie `stride` groups apart.

@@ -53,7 +53,7 @@ impl<S: Simd> Product<S> for Single {
     }
 
     #[inline(always)]
-    fn prepare(_: S, row: &[f32], out: &mut [f32], _: &mut [()]) {
+    fn prepare(_: S, row: &[f32], out: &mut [f32], _: usize, _: &mut [()]) {
         out.copy_from_slice(row);
     }
 

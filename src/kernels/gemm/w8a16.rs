@@ -83,7 +83,7 @@ impl<S: Simd> Product<S> for W8A16 {
     }
 
     #[inline(always)]
-    fn prepare(simd: S, row: &[f32], out: &mut [[i16; 2]], scales: &mut [f32]) {
+    fn prepare(simd: S, row: &[f32], out: &mut [[i16; 2]], _: usize, scales: &mut [f32]) {
         let zero = simd.splat(0.0);
         let mut greatest = zero;
         for values in row.chunks(S::LANES) {

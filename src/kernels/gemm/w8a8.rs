@@ -17,7 +17,7 @@
 //! 16 bits, those of one sign are at most 128 together. Larger ones are rounded to about seven bits when
 //! they are packed, with a scale for each block, on every instruction set.
 
-use super::{PANEL_VECTORS, PackedPanel, Panel, Product, row_slices, tile_by_groups};
+use super::{PANEL_VECTORS, PackedPanel, Panel, Product};
 use crate::kernels::{
     matrix::Matrix,
     simd::{MAX_LANES, Simd},
@@ -104,6 +104,7 @@ impl<S: Simd> Product<S> for W8A8 {
     const GROUP: usize = GROUP;
     const BLOCK: usize = BLOCK;
     const TILE_ROWS: usize = S::BYTE_TILE_ROWS;
+    const INTERLEAVED: bool = true;
     const STRIP_ROWS: usize = 24;
 
     type Group = ByteGroup;
@@ -170,10 +171,10 @@ impl<S: Simd> Product<S> for W8A8 {
     }
 
     #[inline(always)]
-    fn prepare(simd: S, row: &[f32], out: &mut [ByteGroup], scales: &mut [ByteScale]) {
-        let blocks = row.chunks(GROUP * BLOCK).zip(out.chunks_mut(BLOCK)).zip(scales);
+    fn prepare(simd: S, row: &[f32], out: &mut [ByteGroup], step: usize, scales: &mut [ByteScale]) {
+        let blocks = row.chunks(GROUP * BLOCK).zip(out.chunks_mut(BLOCK * step)).zip(scales);
         for ((numbers, groups), scale) in blocks {
-            *scale = prepare_block(simd, numbers, groups);
+            *scale = prepare_block(simd, numbers, groups, step);
         }
     }
 
@@ -210,20 +211,33 @@ impl<S: Simd> Product<S> for W8A8 {
     fn tile<const ROWS: usize>(
         simd: S,
         rows: &[ByteGroup],
-        stride: usize,
+        _: usize,
         panel: &[Panel<Self::Vector>],
     ) -> [Panel<S::I32>; ROWS] {
-        if !S::WIDE_PARTIAL_SUMS {
-            return tile_by_groups::<S, Self, ROWS>(simd, rows, stride, panel);
-        }
+        // Plain loops: what closures and iterators hide may miss the instruction set.
         let mut sums = [[simd.zeros(); PANEL_VECTORS]; ROWS];
-        for (index, panel) in panel.chunks(sub_block::<S>()).enumerate() {
-            let rows = &rows[index * sub_block::<S>()..];
-            let rows = row_slices::<_, ROWS>(rows, stride, panel.len());
-            let mut partial = [[simd.zeros(); PANEL_VECTORS]; ROWS];
-            for (group, weights) in panel.iter().enumerate() {
+        let rows = rows.as_chunks::<ROWS>().0;
+        if !S::WIDE_PARTIAL_SUMS {
+            for (rows, weights) in rows.iter().zip(panel) {
                 for row in 0..ROWS {
-                    let (activations, _) = Self::splat(simd, &rows[row][group]);
+                    let activations = Self::splat(simd, &rows[row]);
+                    for vector in 0..PANEL_VECTORS {
+                        sums[row][vector] = Self::multiply_add(
+                            simd,
+                            sums[row][vector],
+                            activations,
+                            weights[vector],
+                        );
+                    }
+                }
+            }
+            return sums;
+        }
+        for (rows, panel) in rows.chunks(sub_block::<S>()).zip(panel.chunks(sub_block::<S>())) {
+            let mut partial = [[simd.zeros(); PANEL_VECTORS]; ROWS];
+            for (rows, weights) in rows.iter().zip(panel) {
+                for row in 0..ROWS {
+                    let (activations, _) = Self::splat(simd, &rows[row]);
                     for vector in 0..PANEL_VECTORS {
                         for (activations, weights) in activations.iter().zip(&weights[vector]) {
                             let sum = &mut partial[row][vector];
@@ -233,7 +247,7 @@ impl<S: Simd> Product<S> for W8A8 {
                 }
             }
             for row in 0..ROWS {
-                let multiplier = simd.splat_pair(rows[row][0].multiplier);
+                let multiplier = simd.splat_pair(rows[0][row].multiplier);
                 for vector in 0..PANEL_VECTORS {
                     let sum = &mut sums[row][vector];
                     *sum = simd.gather(*sum, partial[row][vector], multiplier);
@@ -349,7 +363,12 @@ fn nearest(number: f32) -> i8 {
 
 /// A block of activations as bytes.
 #[inline(always)]
-fn prepare_block<S: Simd>(simd: S, numbers: &[f32], out: &mut [ByteGroup]) -> ByteScale {
+fn prepare_block<S: Simd>(
+    simd: S,
+    numbers: &[f32],
+    out: &mut [ByteGroup],
+    step: usize,
+) -> ByteScale {
     let (groups, size) = (sub_block::<S>(), GROUP * sub_block::<S>());
     let (mut leasts, mut greatests) = ([0.0_f32; SUB_BLOCKS_MAX], [0.0_f32; SUB_BLOCKS_MAX]);
     let padded = &mut [0.0; MAX_SIZE];
@@ -396,7 +415,7 @@ fn prepare_block<S: Simd>(simd: S, numbers: &[f32], out: &mut [ByteGroup]) -> By
         simd.narrow(simd.round(multiplier), &mut multipliers[at / 2..]);
         simd.narrow(simd.round(offset), &mut offsets[at / 2..]);
     }
-    let sub_blocks = numbers.chunks(size).zip(out.chunks_mut(groups));
+    let sub_blocks = numbers.chunks(size).zip(out.chunks_mut(groups * step));
     for (index, (numbers, out)) in sub_blocks.enumerate() {
         let (inverse, offset) = (simd.splat(inverses[index]), simd.splat(byte_offsets[index]));
         let numbers = whole(numbers, size, padded);
@@ -406,7 +425,7 @@ fn prepare_block<S: Simd>(simd: S, numbers: &[f32], out: &mut [ByteGroup]) -> By
             simd.narrow_to_bytes(simd.round(bytes), &mut quads.as_flattened_mut()[at / 4..]);
         }
         let multiplier = [multipliers.as_flattened()[index]; 2];
-        for (group, quads) in out.iter_mut().zip(quads) {
+        for (group, quads) in out.iter_mut().step_by(step).zip(quads) {
             *group = ByteGroup { quads, multiplier };
         }
     }
@@ -438,8 +457,12 @@ pub(super) fn restored<S: Simd>(
     activations: &super::Activations<S, W8A8>,
     inputs: usize,
 ) -> Vec<Vec<(f64, f64)>> {
-    let super::Activations { groups, scales, width, blocks, .. } = activations;
-    let rows = groups.chunks(*width).zip(scales.chunks(*blocks));
+    let super::Activations { groups, scales, width, blocks } = activations;
+    let rows = scales.chunks(*blocks).enumerate().map(|(row, scales)| {
+        let (start, step) = activations.place(row);
+        let groups: Vec<_> = groups[start..].iter().step_by(step).take(*width).copied().collect();
+        (groups, scales)
+    });
     let number = |(at, byte): (usize, u8), groups: &[ByteGroup], scales: &[ByteScale]| {
         let group = at / GROUP;
         let ByteScale { scale, offsets } = &scales[group / BLOCK];
@@ -451,7 +474,7 @@ pub(super) fn restored<S: Simd>(
     };
     rows.map(|(groups, scales)| {
         let bytes = groups.iter().flat_map(|group| group.quads).flatten().take(inputs);
-        bytes.enumerate().map(|byte| number(byte, groups, scales)).collect()
+        bytes.enumerate().map(|byte| number(byte, &groups, scales)).collect()
     })
     .collect()
 }

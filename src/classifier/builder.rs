@@ -65,8 +65,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// The number format that products are computed in; by default the fastest that the engine has.
-    /// Where it cannot be had, single precision takes its place; see [`Classifier::precision`].
+    /// The number format that products are computed in; by default the fastest that the engine has, but
+    /// [`Precision::W8A16`] for weights that are not stored in int8. Where it cannot be had, single precision takes its place; see [`Classifier::precision`].
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = Some(precision);

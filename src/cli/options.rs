@@ -41,7 +41,7 @@ struct ClassifierOptions {
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineKind>,
 
-    /// The number format of products: int8, w8a16, bf16, f16 or f32 [default: int8 on a CPU]
+    /// The number format of products: int8, w8a16, bf16, f16 or f32 [default: int8 or w8a16 on a CPU]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<Precision>,
 

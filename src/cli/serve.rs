@@ -89,7 +89,7 @@ struct Settings {
     #[serde(deserialize_with = "parsed")]
     engine: Option<EngineKind>,
 
-    /// The number format of products: int8, w8a16, bf16, f16 or f32 [default: int8 on a CPU]
+    /// The number format of products: int8, w8a16, bf16, f16 or f32 [default: int8 or w8a16 on a CPU]
     #[arg(long, value_name = "PRECISION", env = "DIGNITY_PRECISION")]
     #[serde(deserialize_with = "parsed")]
     precision: Option<Precision>,

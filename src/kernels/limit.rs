@@ -65,10 +65,10 @@ fn rate<S: Simd, P: Product<S>>(rows: usize, duration: Duration) -> f64 {
     2.0 * products as f64 * f64::from(ROUNDS) / duration.as_secs_f64()
 }
 
-/// A loop over a register tile of `$rows` rows. The activations are sums of the round before: no
-/// compiler knows them.
+/// A loop over a register tile of `$rows` rows, of which `$next` is a step. The activations are sums of the round
+/// before: no compiler knows them.
 macro_rules! multiply_loop {
-    ($name:ident, $product:ty, $rows:expr, $simd:ident, $weights:expr, $sum:ident => $activations:expr) => {
+    ($name:ident, $product:ty, $rows:expr, $simd:ident, $weights:expr, ($sum:ident, $w:ident) => $next:expr) => {
         struct $name;
 
         impl<S: Simd> Operation<S> for $name {
@@ -80,15 +80,14 @@ macro_rules! multiply_loop {
                     $rows
                 }
                 with_rows!(rows::<S>(), rows::<S>(), ROWS => {
-                    let weights: <$product as Product<S>>::Vector = $weights;
+                    let $w: <$product as Product<S>>::Vector = $weights;
                     let mut sums = [[<$product>::zero($simd); PANEL_VECTORS]; ROWS];
                     let start = Instant::now();
                     for _ in 0..ROUNDS {
                         for row in 0..ROWS {
                             for vector in 0..PANEL_VECTORS {
                                 let $sum = sums[row][vector];
-                                sums[row][vector] =
-                                    <$product>::multiply_add($simd, $sum, $activations, weights);
+                                sums[row][vector] = $next;
                             }
                         }
                     }
@@ -106,16 +105,20 @@ multiply_loop!(
     // Different ones, or products would be computed once for all.
     black_box([[1, 2, 3, 4], [5, 6, 7, 8]])
         .map(|quad| simd.splat_quad(quad)),
-    sum => ([sum; _], simd.splat_pair([1; 2]))
+    (sum, weights) => if S::WIDE_PARTIAL_SUMS {
+        simd.add_quads(simd.add_quads(sum, sum, weights[0]), sum, weights[1])
+    } else {
+        W8A8::multiply_add(simd, sum, ([sum; _], simd.splat_pair([1; 2])), weights)
+    }
 );
 // A row less than a full tile, lest a compiler keep a sum in memory.
 multiply_loop!(
     W8A16Loop, W8A16, S::TILE_ROWS - 1, simd,
     simd.splat_pair(black_box([3, 4])),
-    sum => sum
+    (sum, weights) => W8A16::multiply_add(simd, sum, sum, weights)
 );
 multiply_loop!(
     SingleLoop, Single, S::TILE_ROWS - 1, simd,
     simd.splat(black_box(0.25)),
-    sum => sum
+    (sum, weights) => Single::multiply_add(simd, sum, sum, weights)
 );

@@ -216,6 +216,31 @@ impl ForSimd for ExactBytes {
 }
 
 #[derive(Clone, Copy)]
+struct NotFinite;
+
+impl ForSimd for NotFinite {
+    type Output = ();
+
+    /// What is not finite in a row is not lost, nor in another row.
+    fn call<S: Simd>(self, simd: S) {
+        let case = Case { rows: 7, inputs: 400, outputs: 3, seed: 1 };
+        for (at, damage) in [(400, f32::NAN), (799, f32::INFINITY), (2_000, f32::NEG_INFINITY)] {
+            let mut activations = case.activations();
+            activations[at] = damage;
+            let (out, _) = multiply::<S, W8A8>(simd, case, &case.small_int8(), &activations, Store);
+            for (row, out) in out.chunks(case.outputs).enumerate() {
+                assert_eq!(out.iter().all(|out| out.is_finite()), row != at / 400, "{}", S::NAME);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_shows() {
+    everywhere(NotFinite);
+}
+
+#[derive(Clone, Copy)]
 struct Prepared(Case);
 
 impl Prepared {

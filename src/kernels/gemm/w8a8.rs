@@ -361,7 +361,7 @@ fn nearest(number: f32) -> i8 {
     (number + LARGE - LARGE) as i8
 }
 
-/// A block of activations as bytes.
+/// A block of activations as bytes, each group `step` after the one before.
 #[inline(always)]
 fn prepare_block<S: Simd>(
     simd: S,
@@ -370,71 +370,98 @@ fn prepare_block<S: Simd>(
     step: usize,
 ) -> ByteScale {
     let (groups, size) = (sub_block::<S>(), GROUP * sub_block::<S>());
-    let (mut leasts, mut greatests) = ([0.0_f32; SUB_BLOCKS_MAX], [0.0_f32; SUB_BLOCKS_MAX]);
+    let scales = Scales::new(simd, numbers);
     let padded = &mut [0.0; MAX_SIZE];
-    let zero = simd.splat(0.0);
-    // Zeros; or what is not a number, which comparisons may pass over.
-    let mut zeros = zero;
-    for (index, numbers) in numbers.chunks(size).enumerate() {
-        let numbers = whole(numbers, size, padded);
-        let (mut least, mut greatest) = (zero, zero);
-        for at in (0..size).step_by(S::LANES) {
-            let values = simd.load(&numbers[at..]);
-            least = simd.min(values, least);
-            greatest = simd.max(values, greatest);
-            zeros = simd.mul_add(values, zero, zeros);
-        }
-        leasts[index] = -simd.greatest(simd.sub(zero, least));
-        greatests[index] = simd.greatest(greatest);
-    }
-    let (mut most, mut ranges) = (0.0_f32, [0.0; SUB_BLOCKS_MAX]);
-    let sharing = OFFSET_GROUPS / groups;
-    let shared = leasts.chunks_mut(sharing).zip(greatests.chunks(sharing));
-    for ((leasts, greatests), ranges) in shared.zip(ranges.chunks_mut(sharing)) {
-        leasts.fill(leasts.iter().copied().fold(0.0, f32::min));
-        for (range, greatest) in ranges.iter_mut().zip(greatests) {
-            *range = greatest - leasts[0];
-            most = most.max(*range);
-        }
-    }
-    let scale = most / (STEPS * MULTIPLIER_MAX) + simd.sum(zeros);
-    // Numbers that are all zero need no bytes; and no factor may be infinite.
-    let inverse = if scale >= f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 };
-    let (mut inverses, mut byte_offsets) = ([0.0; SUB_BLOCKS_MAX], [0.0; SUB_BLOCKS_MAX]);
-    let (mut multipliers, mut offsets) =
-        ([[0; 2]; SUB_BLOCKS_MAX / 2], [[0; 2]; SUB_BLOCKS_MAX / 2]);
-    let (one, inverse_scale) = (simd.splat(1.0), simd.splat(inverse));
-    for at in (0..SUB_BLOCKS_MAX).step_by(S::LANES) {
-        // Rounded up, but for what the step to spare has room for.
-        let least_multiplier = simd.mul(simd.load(&ranges[at..]), simd.splat(inverse / STEPS));
-        let multiplier = simd.float(simd.round(simd.add(least_multiplier, simd.splat(0.499))));
-        let multiplier = simd.max(multiplier, one);
-        let offset = simd.float(simd.round(simd.mul(simd.load(&leasts[at..]), inverse_scale)));
-        simd.store(simd.div(inverse_scale, multiplier), &mut inverses[at..]);
-        simd.store(simd.div(simd.sub(zero, offset), multiplier), &mut byte_offsets[at..]);
-        simd.narrow(simd.round(multiplier), &mut multipliers[at / 2..]);
-        simd.narrow(simd.round(offset), &mut offsets[at / 2..]);
-    }
     let sub_blocks = numbers.chunks(size).zip(out.chunks_mut(groups * step));
     for (index, (numbers, out)) in sub_blocks.enumerate() {
-        let (inverse, offset) = (simd.splat(inverses[index]), simd.splat(byte_offsets[index]));
+        let inverse = simd.splat(scales.inverses[index]);
+        let offset = simd.splat(scales.byte_offsets[index]);
         let numbers = whole(numbers, size, padded);
         let mut quads = [[[0; 4]; QUADS]; MAX_SIZE / GROUP];
         for at in (0..size).step_by(S::LANES) {
             let bytes = simd.mul_add(simd.load(&numbers[at..]), inverse, offset);
             simd.narrow_to_bytes(simd.round(bytes), &mut quads.as_flattened_mut()[at / 4..]);
         }
-        let multiplier = [multipliers.as_flattened()[index]; 2];
+        let multiplier = [scales.multipliers.as_flattened()[index]; 2];
         for (group, quads) in out.iter_mut().step_by(step).zip(quads) {
             *group = ByteGroup { quads, multiplier };
         }
     }
-    let mut block = ByteScale { scale, offsets: [[0; 2]; OFFSETS / 2] };
-    let offsets = offsets.as_flattened().iter().step_by(sharing);
+    let mut block = ByteScale { scale: scales.scale, offsets: [[0; 2]; OFFSETS / 2] };
+    let offsets = scales.offsets.as_flattened().iter().step_by(OFFSET_GROUPS / groups);
     for (shared, offset) in block.offsets.as_flattened_mut().iter_mut().zip(offsets) {
         *shared = *offset;
     }
     block
+}
+
+/// How the sub-blocks of a block become bytes.
+struct Scales {
+    scale: f32,
+    /// One over scale times multiplier, a number for each sub-block.
+    inverses: [f32; SUB_BLOCKS_MAX],
+    /// What zero is as a byte, not rounded.
+    byte_offsets: [f32; SUB_BLOCKS_MAX],
+    multipliers: [[i16; 2]; SUB_BLOCKS_MAX / 2],
+    offsets: [[i16; 2]; SUB_BLOCKS_MAX / 2],
+}
+
+impl Scales {
+    /// The finest that a block's numbers allow.
+    #[inline(always)]
+    fn new<S: Simd>(simd: S, numbers: &[f32]) -> Self {
+        let (mut leasts, mut greatests) = ([0.0_f32; SUB_BLOCKS_MAX], [0.0_f32; SUB_BLOCKS_MAX]);
+        let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
+        // Zeros; or what is not a number, which comparisons may pass over.
+        let mut zeros = zero;
+        let (size, padded) = (GROUP * sub_block::<S>(), &mut [0.0; MAX_SIZE]);
+        for (index, numbers) in numbers.chunks(size).enumerate() {
+            let numbers = whole(numbers, size, padded);
+            let (mut least, mut greatest) = (zero, zero);
+            for at in (0..size).step_by(S::LANES) {
+                let values = simd.load(&numbers[at..]);
+                least = simd.min(values, least);
+                greatest = simd.max(values, greatest);
+                zeros = simd.mul_add(values, zero, zeros);
+            }
+            leasts[index] = -simd.greatest(simd.sub(zero, least));
+            greatests[index] = simd.greatest(greatest);
+        }
+        let (mut most, mut ranges) = (0.0_f32, [0.0; SUB_BLOCKS_MAX]);
+        let sharing = OFFSET_GROUPS / sub_block::<S>();
+        let shared = leasts.chunks_mut(sharing).zip(greatests.chunks(sharing));
+        for ((leasts, greatests), ranges) in shared.zip(ranges.chunks_mut(sharing)) {
+            leasts.fill(leasts.iter().copied().fold(0.0, f32::min));
+            for (range, greatest) in ranges.iter_mut().zip(greatests) {
+                *range = greatest - leasts[0];
+                most = most.max(*range);
+            }
+        }
+        let scale = most / (STEPS * MULTIPLIER_MAX) + simd.sum(zeros);
+        // Numbers that are all zero need no bytes; and no factor may be infinite.
+        let inverse = if scale >= f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 };
+        let mut scales = Self {
+            scale,
+            inverses: [0.0; SUB_BLOCKS_MAX],
+            byte_offsets: [0.0; SUB_BLOCKS_MAX],
+            multipliers: [[0; 2]; SUB_BLOCKS_MAX / 2],
+            offsets: [[0; 2]; SUB_BLOCKS_MAX / 2],
+        };
+        let (inverse, inverse_steps) = (simd.splat(inverse), simd.splat(inverse / STEPS));
+        for at in (0..SUB_BLOCKS_MAX).step_by(S::LANES) {
+            // Rounded up, but for what the step to spare has room for.
+            let needed = simd.mul(simd.load(&ranges[at..]), inverse_steps);
+            let rounded = simd.float(simd.round(simd.add(needed, simd.splat(0.499))));
+            let multiplier = simd.max(rounded, one);
+            let offset = simd.float(simd.round(simd.mul(simd.load(&leasts[at..]), inverse)));
+            let byte_offset = simd.div(simd.sub(zero, offset), multiplier);
+            simd.store(simd.div(inverse, multiplier), &mut scales.inverses[at..]);
+            simd.store(byte_offset, &mut scales.byte_offsets[at..]);
+            simd.narrow(simd.round(multiplier), &mut scales.multipliers[at / 2..]);
+            simd.narrow(simd.round(offset), &mut scales.offsets[at / 2..]);
+        }
+        scales
+    }
 }
 
 /// The most activations in a sub-block.

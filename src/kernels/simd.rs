@@ -79,8 +79,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// The products of a quad of unsigned bytes and one of signed bytes in each lane: partial sums, which
     /// have a form of their own.
     fn multiply_quads(self, a: Self::I32, b: Self::I32) -> Self::I32;
-    /// Adds such products to partial sums: exact, unless these are wide, while the signed bytes of one sign in the
-    /// first two places of the quads, and those in the last two, are at most 128 in sum.
+    /// Adds such products to partial sums. Where these have 16 bits, it is exact while the signed bytes of one sign in
+    /// the first two places of the quads, and those in the last two, are at most 128 in sum.
     fn add_quads(self, partial: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
     /// Adds partial sums, times an integer that is not below zero, to sums. In every lane of `multiplier` are two of
     /// it, in 16 bits.

@@ -92,6 +92,11 @@ impl Simd for Neon {
         unsafe { vreinterpretq_s32_s8(vld1q_s8(quads.as_ptr().cast())) }
     }
 
+    #[inline(always)]
+    fn gather(self, sums: int32x4_t, partial: int32x4_t, multiplier: int32x4_t) -> int32x4_t {
+        self.dot(sums, partial, multiplier)
+    }
+
     intrinsics! {
         fn splat(self, value: f32) -> float32x4_t { vdupq_n_f32(value) }
         fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t { vaddq_f32(a, b) }
@@ -134,8 +139,5 @@ impl Simd for Neon {
             let products = vreinterpretq_s16_s32(self.multiply_quads(a, b));
             vreinterpretq_s32_s16(vaddq_s16(vreinterpretq_s16_s32(partial), products))
         }}
-        fn gather(self, sums: int32x4_t, partial: int32x4_t, multiplier: int32x4_t) -> int32x4_t {
-            self.dot(sums, partial, multiplier)
-        }
     }
 }

@@ -114,7 +114,10 @@ def test_a_text_is_scored_masked_and_decided_again(page, scheme):
 
     assert "vermin" not in page.shown() and "v*****" in page.shown()
     # Offsets are bytes: what follows a character of four is still cut where it begins.
-    assert page.shown().endswith(" is open.")
+    assert len(page.shown()) == len(TEXT)
+    for word, shown in zip(TEXT.split(" "), page.shown().split(" "), strict=True):
+        letters, first = word.rstrip("."), word[0] if word[0].isalnum() else "*"
+        assert shown in (word, first + "*" * (len(letters) - 1) + word[len(letters):])
     page.picture(f"{scheme}-masked")
     page["reveal"].click()
     assert page.shown() == TEXT
@@ -128,7 +131,7 @@ def test_a_text_is_scored_masked_and_decided_again(page, scheme):
     page.set("review", "1")
     assert page.text("verdict") == "✓ allow"
     page.set("flag", "0.1")
-    assert page["review"].get_attribute("value") == "0.101"
+    assert page["review"].get_attribute("value") == "0.1"
     assert page.text("verdict") == "⚑ flag"
     page["reset"].click()
     assert page.text("flag-value") == "0.244"

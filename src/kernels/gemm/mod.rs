@@ -64,8 +64,6 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     /// Rows that [`MultiplyPrepare`] computes one after another, in whole tiles: as many as the nearest memory
     /// holds with a block of their results.
     const STRIP_ROWS: usize = usize::MAX;
-    /// The most columns of such results; no more than a block's.
-    const STRIP_COLUMNS: usize = usize::MAX;
 
     /// Neighbouring activations of a row that are multiplied at once.
     type Group: Copy + Default + Send + Sync;
@@ -203,7 +201,7 @@ impl<S: Simd, P: Product<S>> Activations<S, P> {
         self.scales.resize(rows * self.blocks, P::RowScale::default());
     }
 
-    /// Brings a row's numbers into their form, from column `first` on: a block's first, or one of the only block.
+    /// Brings a row's numbers into their form, from column `first` on, with which a block begins.
     #[inline(always)]
     fn prepare(&mut self, simd: S, row: usize, first: usize, numbers: &[f32]) {
         let (first, groups) = (first / P::GROUP, numbers.len().div_ceil(P::GROUP));
@@ -347,7 +345,7 @@ impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_,
         out.resize(rows, linear.outputs);
         // What a block of results needs is computed for a strip of rows, and prepared while it is near.
         const { assert!(!P::INTERLEAVED || P::STRIP_ROWS % P::TILE_ROWS == 0, "whole tiles") };
-        let columns = P::GROUP.saturating_mul(P::BLOCK).min(P::STRIP_COLUMNS).min(linear.outputs);
+        let columns = P::GROUP.saturating_mul(P::BLOCK).min(linear.outputs);
         let (panel_columns, strip) = (PANEL_VECTORS * S::LANES, P::STRIP_ROWS.min(rows.max(1)));
         results.resize(strip * columns, 0.0);
         for first in (0..linear.outputs).step_by(columns) {
@@ -404,7 +402,7 @@ fn multiply_panel<S: Simd, P: Product<S>, E: Epilogue<S>>(
             let mut totals = [bias; ROWS];
             for (block, weights) in panel.chunks(P::BLOCK).enumerate() {
                 let interleaved = if P::INTERLEAVED { ROWS } else { 1 };
-                let groups = &groups[block.saturating_mul(P::BLOCK) * interleaved..];
+                let groups = &groups[block * P::BLOCK * interleaved..];
                 let sums = P::tile::<ROWS>(simd, groups, *width, weights);
                 for row in 0..ROWS {
                     let scale = &scales[row * blocks + block];

@@ -15,8 +15,6 @@ pub(crate) struct SingleWeights<S: Simd> {
 
 impl<S: Simd> Product<S> for Single {
     const GROUP: usize = 1;
-    const STRIP_ROWS: usize = 24;
-    const STRIP_COLUMNS: usize = 128;
 
     type Group = f32;
     type RowScale = ();

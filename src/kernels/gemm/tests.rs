@@ -184,21 +184,30 @@ impl ForSimd for ExactBytes {
         let Self(case) = self;
         let matrix = case.small_int8();
         let MatrixValues::Int8 { values: weights, scales } = &matrix.values else { unreachable!() };
-        let activations = case.activations();
+        // Every 16 of another size, so that what shares too much is coarse.
+        let mut activations = case.activations();
+        for row in activations.chunks_mut(case.inputs) {
+            for (index, numbers) in row.chunks_mut(16).enumerate() {
+                numbers.iter_mut().for_each(|number| *number /= [1.0, 20.0, 3.0][index % 3]);
+            }
+        }
         let (out, prepared) = multiply::<S, W8A8>(simd, case, &matrix, &activations, Store);
         let rows = w8a8::restored(&prepared, case.inputs);
         assert_eq!(rows.len(), case.rows);
         for (row, numbers) in rows.iter().enumerate() {
             let activations = &activations[row * case.inputs..][..case.inputs];
+            let sub_block = 8 * w8a8::sub_block::<S>();
             for (shared, numbers) in activations.chunks(64).zip(numbers.chunks(64)) {
-                let fold = |f: fn(f32, f32) -> f32| f64::from(shared.iter().copied().fold(0.0, f));
-                let range = fold(f32::max) - fold(f32::min);
-                for (&activation, (number, step)) in shared.iter().zip(numbers) {
-                    // Multipliers are integers: a step may be larger than the range needs, by a
-                    // 127th of the greatest that is possible here.
-                    assert!(*step <= range / 254.0 + 2.0 / 254.0 / 127.0, "{step} for {range}");
-                    let error = number - f64::from(activation);
-                    assert!(error.abs() <= 0.501 * step, "{number} {activation}, step {step}");
+                let least = shared.iter().copied().fold(0.0, f32::min);
+                for (own, numbers) in shared.chunks(sub_block).zip(numbers.chunks(sub_block)) {
+                    let range = f64::from(own.iter().copied().fold(0.0, f32::max) - least);
+                    for (&activation, (number, step)) in own.iter().zip(numbers) {
+                        // Multipliers are integers: a step may be larger than the range needs, by a
+                        // 127th of the greatest that is possible here.
+                        assert!(*step <= range / 254.0 + 2.0 / 254.0 / 127.0, "{step}: {range}");
+                        let error = number - f64::from(activation);
+                        assert!(error.abs() <= 0.501 * step, "{number} {activation}, step {step}");
+                    }
                 }
             }
             let restored = || numbers.iter().map(|(number, _)| number);
@@ -262,7 +271,7 @@ impl Prepared {
             linear: &Linear::<S, P>::new(simd, matrix, &case.bias()),
             activation: crate::kernels::Relu,
             out: &mut out,
-            scratch: &mut MultiplyScratch::default(),
+            scratch: &mut MultiplyScratch { panel: Vec::new(), results: vec![f32::NAN; 7] },
         });
         assert_eq!((out.width, out.blocks), (wanted.width, wanted.blocks));
         assert_eq!(out.groups, wanted.groups, "{}", S::NAME);

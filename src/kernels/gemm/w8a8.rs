@@ -52,7 +52,7 @@ const OFFSETS: usize = 6;
 
 /// Groups in a sub-block, which share a multiplier: 16 activations or, where multiplying takes instructions of its own,
 /// 32.
-const fn sub_block<S: Simd>() -> usize {
+pub(super) const fn sub_block<S: Simd>() -> usize {
     if S::WIDE_PARTIAL_SUMS { 4 } else { 2 }
 }
 

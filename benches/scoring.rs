@@ -75,6 +75,7 @@ fn limits(threads: usize) -> Result<MultiplicationLimits, Box<dyn Error>> {
             let limits = worker.join().map_err(|_| "a thread panicked")??;
             sums.int8 += limits.int8;
             sums.w8a16 += limits.w8a16;
+            sums.bf16 = limits.bf16.map(|bf16| bf16 + sums.bf16.unwrap_or_default());
             sums.f32 += limits.f32;
         }
         Ok(sums)
@@ -99,12 +100,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             for &budget in budgets {
                 let builder = Classifier::builder().engine(engine).precision(precision);
                 let classifier = builder.threads(threads).max_batch_tokens(budget).build()?;
-                classifiers.push((threads, budget, classifier));
+                // Where the CPU has no products of bf16 it computes in f32.
+                if classifier.precision() == precision {
+                    classifiers.push((threads, budget, classifier));
+                }
             }
             Ok(())
         };
         build(EngineKind::Packed, Precision::Int8, &[1, 64, 128, 256, 1_024])?;
         build(EngineKind::Packed, Precision::W8A16, &[64, 128, 256])?;
+        build(EngineKind::Packed, Precision::Bf16, &[128, 512])?;
         build(EngineKind::Packed, Precision::F32, &[128, 512])?;
         build(EngineKind::Candle, Precision::F32, &[1_024])?;
     }
@@ -179,6 +184,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             w8a16 / 1e9,
             f32 / 1e9,
         );
+        if reached.iter().all(|limits| limits.bf16.is_some()) {
+            let bf16 = of(|l| l.bf16.unwrap_or_default());
+            println!("and bf16 {:.0}", bf16 / 1e9);
+            limits.push((threads, Precision::Bf16, bf16));
+        }
         limits.push((threads, Precision::Int8, int8));
         limits.push((threads, Precision::W8A16, w8a16));
         limits.push((threads, Precision::F32, f32));

@@ -138,6 +138,13 @@ fn check_half_precision(model: &Model, golden: &[Golden]) {
         assert_eq!(engine.precision(), precision);
         check_probabilities(model, golden, &engine, 2e-2);
     }
+    if matches!(model.config.encoder, Encoder::Bert(_)) {
+        for &set in InstructionSet::available() {
+            let engine = packed::load_for(set, model, Precision::Bf16).unwrap();
+            assert_eq!(engine.precision(), Precision::Bf16);
+            check_probabilities(model, golden, &*engine, 2e-2);
+        }
+    }
 }
 
 /// Every probability, by role or by name.

@@ -5,7 +5,7 @@ use std::{env, sync::OnceLock};
 #[cfg(target_arch = "aarch64")]
 use super::arch::Neon;
 #[cfg(target_arch = "x86_64")]
-use super::arch::{Avx2, Avx512, AvxVnni};
+use super::arch::{Avx2, Avx512, Avx512Bf16, AvxVnni};
 use super::{arch::Portable, simd::Simd};
 
 /// The environment variable that names the instruction set to use instead of the best one.
@@ -14,6 +14,9 @@ const VARIABLE: &str = "DIGNITY_INSTRUCTION_SET";
 /// An instruction set that this CPU has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum InstructionSet {
+    /// AVX-512 with VNNI and bf16.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16(Avx512Bf16),
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -47,6 +50,7 @@ impl InstructionSet {
             let mut available = Vec::new();
             #[cfg(target_arch = "x86_64")]
             {
+                available.extend(Avx512Bf16::detect().map(Self::Avx512Bf16));
                 available.extend(Avx512::detect().map(Self::Avx512));
                 available.extend(AvxVnni::detect().map(Self::AvxVnni));
                 available.extend(Avx2::detect().map(Self::Avx2));
@@ -83,9 +87,24 @@ impl InstructionSet {
         self.with(Name)
     }
 
+    /// Whether it multiplies bf16 numbers itself; else single precision is faster.
+    pub(crate) fn multiplies_bf16(self) -> bool {
+        struct MultipliesBf16;
+        impl ForSimd for MultipliesBf16 {
+            type Output = bool;
+
+            fn call<S: Simd>(self, _: S) -> bool {
+                S::BF16_PRODUCTS
+            }
+        }
+        self.with(MultipliesBf16)
+    }
+
     /// Does `what` with it.
     pub(crate) fn with<F: ForSimd>(self, what: F) -> F::Output {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16(simd) => what.call(simd),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(simd) => what.call(simd),
             #[cfg(target_arch = "x86_64")]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    gemm::{PANEL_VECTORS, Product, Single, W8A8, W8A16, with_rows},
+    gemm::{Bf16, PANEL_VECTORS, Product, Single, W8A8, W8A16, with_rows},
     instruction_set::{ForSimd, InstructionSet, InstructionSetError},
     simd::{Operation, Simd},
 };
@@ -19,6 +19,8 @@ pub struct MultiplicationLimits {
     pub int8: f64,
     /// The same with activations in 16 bits.
     pub w8a16: f64,
+    /// In bf16, where the CPU has such products.
+    pub bf16: Option<f64>,
     /// In single precision.
     pub f32: f64,
 }
@@ -51,6 +53,7 @@ impl ForSimd for Limits {
         MultiplicationLimits {
             int8: best(&|| simd.run(W8A8Loop)),
             w8a16: best(&|| simd.run(W8A16Loop)),
+            bf16: S::BF16_PRODUCTS.then(|| best(&|| simd.run(Bf16Loop))),
             f32: best(&|| simd.run(SingleLoop)),
         }
     }
@@ -116,6 +119,11 @@ multiply_loop!(
     W8A16Loop, W8A16, S::TILE_ROWS - 1, simd,
     simd.splat_pair(black_box([3, 4])),
     (sum, weights) => W8A16::multiply_add(simd, sum, sum, weights)
+);
+multiply_loop!(
+    Bf16Loop, Bf16, S::TILE_ROWS - 1, simd,
+    simd.splat_pair(black_box([0x3e80; 2])),
+    (sum, weights) => Bf16::multiply_add(simd, sum, weights, weights)
 );
 multiply_loop!(
     SingleLoop, Single, S::TILE_ROWS - 1, simd,

@@ -13,8 +13,8 @@ mod simd;
 pub(crate) use activation::{Gelu, GeluTanh, Relu, Silu, Tanh};
 pub(crate) use attention::{Attend, AttentionScratch};
 pub(crate) use gemm::{
-    Accumulate, Activations, Linear, Multiply, MultiplyPrepare, MultiplyScratch, Prepare, Product,
-    Single, Store, W8A8, W8A16,
+    Accumulate, Activations, Bf16, Linear, Multiply, MultiplyPrepare, MultiplyScratch, Prepare,
+    Product, Single, Store, W8A8, W8A16,
 };
 pub use instruction_set::InstructionSetError;
 pub(crate) use instruction_set::{ForSimd, InstructionSet};

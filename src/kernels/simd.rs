@@ -16,6 +16,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const BYTE_TILE_ROWS: usize;
     /// Whether partial sums of products of bytes have 32 bits, so that any number of them can be added.
     const WIDE_PARTIAL_SUMS: bool;
+    /// Whether the set multiplies bf16 numbers itself; else single precision is faster.
+    const BF16_PRODUCTS: bool = false;
     /// `LANES` numbers in single precision.
     type F32: Copy + Send + Sync;
     /// `LANES` integers, or pairs of 16-bit integers, or quads of bytes.
@@ -68,6 +70,17 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn widen(self, bytes: &[[i8; 2]]) -> Self::I32;
     /// Adds to each lane the exact dot product of a pair of `a` and a pair of `b`.
     fn dot(self, sums: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+
+    /// The first bf16 number of each pair in single precision.
+    fn low_bf16(self, pairs: Self::I32) -> Self::F32;
+    /// The second bf16 number of each pair in single precision.
+    fn high_bf16(self, pairs: Self::I32) -> Self::F32;
+    /// Adds to each lane the dot product of a pair of bf16 numbers of `a` and one of `b`, in single precision.
+    #[inline(always)]
+    fn dot_bf16(self, sums: Self::F32, a: Self::I32, b: Self::I32) -> Self::F32 {
+        let sums = self.mul_add(self.low_bf16(a), self.low_bf16(b), sums);
+        self.mul_add(self.high_bf16(a), self.high_bf16(b), sums)
+    }
 
     /// `LANES` integers as bytes, of which they are within the range; panics if `out` has fewer than
     /// `LANES / 4` quads.

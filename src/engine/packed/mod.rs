@@ -20,7 +20,7 @@ use self::{
 use super::{Engine, EngineError, Logits, Precision, check_tokens};
 use crate::{
     batch::PackedBatch,
-    kernels::{ForSimd, InstructionSet, Linear, Product, Simd, Single, W8A8, W8A16},
+    kernels::{Bf16, ForSimd, InstructionSet, Linear, Product, Simd, Single, W8A8, W8A16},
     model::{HiddenAct, Model, Pooling},
 };
 
@@ -57,7 +57,7 @@ impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
     }
 }
 
-/// Packs a model for this CPU, in the given precision or, where there are no kernels for it, in single precision.
+/// Packs a model for this CPU, in the given precision or, where it has no instructions for it, in single precision.
 ///
 /// Unless told otherwise, weights that are stored in int8 are multiplied by activations in eight bits; others, which
 /// are rounded here, by activations in 16.
@@ -65,12 +65,14 @@ pub(crate) fn load(
     model: &Model,
     precision: Option<Precision>,
 ) -> Result<Box<dyn Engine>, EngineError> {
+    let set = InstructionSet::chosen()?;
     let precision = match precision {
+        Some(Precision::Bf16) if !set.multiplies_bf16() => Precision::F32,
         Some(precision) => precision,
         None if model.weights()?.in_int8() => Precision::Int8,
         None => Precision::W8A16,
     };
-    load_for(InstructionSet::chosen()?, model, precision)
+    load_for(set, model, precision)
 }
 
 /// Packs a model for an instruction set.
@@ -92,7 +94,10 @@ pub(super) fn load_for(
                 Precision::W8A16 => {
                     Box::new(PackedEngine::<S, W8A16>::new(simd, model, Precision::W8A16)?)
                 }
-                Precision::Bf16 | Precision::F16 | Precision::F32 => {
+                Precision::Bf16 => {
+                    Box::new(PackedEngine::<S, Bf16>::new(simd, model, Precision::Bf16)?)
+                }
+                Precision::F16 | Precision::F32 => {
                     Box::new(PackedEngine::<S, Single>::new(simd, model, Precision::F32)?)
                 }
             })

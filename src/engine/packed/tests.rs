@@ -49,7 +49,7 @@ proptest! {
         for pooling in [Pooling::Cls, Pooling::Mean] {
             let model = tiny(pooling);
             for &set in InstructionSet::available() {
-                for precision in [Precision::Int8, Precision::W8A16, Precision::F32] {
+                for precision in [Precision::Int8, Precision::W8A16, Precision::Bf16, Precision::F32] {
                     let engine = load_for(set, &model, precision).unwrap();
                     let together = logits(&*engine, &windows, 1);
                     prop_assert_eq!(&together, &logits(&*engine, &windows, threads));

@@ -131,6 +131,16 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn low_bf16(self, pairs: Self::I32) -> Self::F32 {
+        pairs.map(|pair| f32::from_bits((pair as u32) << 16))
+    }
+
+    #[inline(always)]
+    fn high_bf16(self, pairs: Self::I32) -> Self::F32 {
+        pairs.map(|pair| f32::from_bits(pair as u32 & 0xffff_0000))
+    }
+
+    #[inline(always)]
     fn dot(self, sums: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
         let products = lanes(a, b, |a, b| {
             low(a).wrapping_mul(low(b)).wrapping_add(high(a).wrapping_mul(high(b)))

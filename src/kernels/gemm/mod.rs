@@ -6,12 +6,14 @@
 //! while it is there. Every sum is taken in the same order whatever the rows beside it, so that a
 //! row's result depends on that row alone.
 
+mod bf16;
 mod single;
 #[cfg(test)]
 mod tests;
 mod w8a16;
 mod w8a8;
 
+pub(crate) use bf16::Bf16;
 pub(crate) use single::Single;
 pub(crate) use w8a8::W8A8;
 pub(crate) use w8a16::W8A16;

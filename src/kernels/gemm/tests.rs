@@ -137,6 +137,28 @@ impl ForSimd for SinglePrecision {
 }
 
 #[derive(Clone, Copy)]
+struct BrainFloats(Case);
+
+impl ForSimd for BrainFloats {
+    type Output = ();
+
+    /// Operands are rounded once, to the nearest; products of such are exact.
+    fn call<S: Simd>(self, simd: S) {
+        let Self(case) = self;
+        let rounded = |numbers: Vec<f32>| -> Vec<f32> {
+            numbers.into_iter().map(|number| half::bf16::from_f32(number).to_f32()).collect()
+        };
+        let (matrix, activations) = (case.f32(), case.activations());
+        let (out, _) = multiply::<S, Bf16>(simd, case, &matrix, &activations, Store);
+        let matrix = case.matrix(MatrixValues::F32(rounded(matrix.to_f32())));
+        for (out, wanted) in out.iter().zip(case.oracle(&rounded(activations), &matrix)) {
+            let difference = (f64::from(*out) - wanted).abs();
+            assert!(difference < 1e-6 * (case.inputs as f64 + 1.0), "{out} {wanted} {}", S::NAME);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
 struct ExactIntegers(Case);
 
 impl ForSimd for ExactIntegers {
@@ -285,6 +307,7 @@ impl ForSimd for Prepared {
     fn call<S: Simd>(self, simd: S) {
         let Self(case) = self;
         self.check::<S, Single>(simd, &case.f32());
+        self.check::<S, Bf16>(simd, &case.f32());
         self.check::<S, W8A16>(simd, &case.int8());
         self.check::<S, W8A8>(simd, &case.small_int8());
     }
@@ -316,6 +339,7 @@ impl ForSimd for Epilogues {
 
 fn check(case: Case) {
     everywhere(SinglePrecision(case));
+    everywhere(BrainFloats(case));
     everywhere(ExactIntegers(case));
     everywhere(ExactBytes(case));
     everywhere(Prepared(case));

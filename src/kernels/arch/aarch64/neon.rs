@@ -119,6 +119,12 @@ impl Simd for Neon {
         fn splat_pair(self, pair: [i16; 2]) -> int32x4_t {
             vdupq_n_s32(i32::from(pair[0]) & 0xffff | i32::from(pair[1]) << 16)
         }
+        fn low_bf16(self, pairs: int32x4_t) -> float32x4_t {
+            vreinterpretq_f32_s32(vshlq_n_s32::<16>(pairs))
+        }
+        fn high_bf16(self, pairs: int32x4_t) -> float32x4_t {
+            vreinterpretq_f32_s32(vbicq_s32(pairs, vdupq_n_s32(0xffff)))
+        }
         fn dot(self, sums: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {{
             let (a, b) = (vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
             let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));

@@ -158,6 +158,12 @@ macro_rules! set {
                 fn splat_pair(self, pair: [i16; 2]) -> __m256i {
                     _mm256_set1_epi32(super::pair_bits(pair))
                 }
+                fn low_bf16(self, pairs: __m256i) -> __m256 {
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs))
+                }
+                fn high_bf16(self, pairs: __m256i) -> __m256 {
+                    _mm256_castsi256_ps(_mm256_andnot_si256(_mm256_set1_epi32(0xffff), pairs))
+                }
                 fn dot(self, $sums: __m256i, $a: __m256i, $b: __m256i) -> __m256i { $dot }
                 fn splat_quad(self, quad: [u8; 4]) -> __m256i {
                     _mm256_set1_epi32(i32::from_ne_bytes(quad))

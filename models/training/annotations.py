@@ -1,4 +1,5 @@
-"""Writes the labels of train.jsonl and dev.jsonl, without any text, to annotations.tsv, which keeps those of other texts.
+"""Writes the labels of train.jsonl and dev.jsonl, without any text, to annotations.tsv, which keeps those of other texts and
+those of train rows that were read again in a later round.
 
 python annotations.py --corpus DIR
 """
@@ -11,6 +12,8 @@ from data import read_jsonl
 
 COLUMNS = ["id", "split", "dehum", "ways", "groups", "hate", "round", "stratum", "source"]
 
+ROUND = COLUMNS.index("round")
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -19,9 +22,11 @@ def main():
     path = Path(__file__).resolve().parent / "annotations.tsv"
     rows = [[r["id"], split, r["dehum"], "".join(r["ways"]), ",".join(r["groups"]), r["hate"], r["round"], r["stratum"], r["source"]]
             for split in ("train", "dev") for r in read_jsonl(args.corpus / f"{split}.jsonl")]
-    known = {row[0] for row in rows}
     with open(path, encoding="utf-8", newline="") as f:
-        rows += [row for row in list(csv.reader(f, delimiter="\t"))[1:] if row[0] not in known]
+        kept = {row[0]: row for row in list(csv.reader(f, delimiter="\t"))[1:]}
+    rows = [kept[row[0]] if row[0] in kept and int(kept[row[0]][ROUND]) > row[ROUND] else row for row in rows]
+    known = {row[0] for row in rows}
+    rows += [row for key, row in kept.items() if key not in known]
     with open(path, "w", encoding="utf-8", newline="") as f:
         csv.writer(f, delimiter="\t", lineterminator="\n").writerows([COLUMNS] + rows)
 

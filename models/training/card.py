@@ -63,7 +63,7 @@ def sections(figures, out):
     with open(HERE / "annotations.tsv", encoding="utf-8", newline="") as f:
         annotations = list(csv.DictReader(f, delimiter="\t"))
     by_source = collections.Counter((r["source"], r["split"]) for r in annotations)
-    third, fourth = ([r for r in annotations if r["round"] == n] for n in "34")
+    read = {n: [r for r in annotations if r["round"] == n] for n in "3456"}
     annotated_train = sum(n for (_, split), n in by_source.items() if split == "train")
     stages, tried = [s["options"] for s in run["stages"]], trials()
     mine = [t for t in tried if t["name"] == "final"]
@@ -121,8 +121,7 @@ def sections(figures, out):
                      f"idiomatic use, other targets ({share('approval', 'everyday', 'harmless'):.0%}), each filled with a group's name." if drawn else "",
         "PSEUDO": f"\nFirst stage: {soft:,} texts of the pool with the soft labels of version 0.1.0 of this model (`pseudo.py`), weighed with the data sets' own "
                   "label for hate; no labelled text was seen in it." if soft else "",
-        "THIRD": f"{len(third):,}", "THIRD_POS": f"{sum(r['dehum'] == '1' for r in third):,}",
-        "FOURTH": f"{len(fourth):,}", "FOURTH_POS": f"{sum(r['dehum'] == '1' for r in fourth):,}",
+        **{f"ROUND{n}": f"{len(rows):,} texts, {sum(r['dehum'] == '1' for r in rows):,} of them" for n, rows in read.items()},
         "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among up to five harmless ones of the "
                    "pool (`context.py`), labels kept: one sentence decides, wherever it stands." if in_context else "",
         "TRIALS": "\n".join(row(t["name"], t["epoch"], plain(json.loads(t["options"])), t["ap"], t["ap_hateful"], t["auc"], t["minutes"]) for t in tried),

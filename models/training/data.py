@@ -132,33 +132,40 @@ class Corpus:
     pseudo: list  # texts of the pool with an earlier model's soft labels (pseudo.py), where there are any
 
 
-def annotated(rows, known):
-    """The texts of the pool that annotations.tsv labels and `known` ids do not have: our own third round."""
+def annotations():
+    """{id: row} of annotations.tsv, labels as a corpus file has them."""
     with open(HERE / "annotations.tsv", encoding="utf-8", newline="") as f:
-        labels = {r["id"]: r for r in csv.DictReader(f, delimiter="\t") if r["id"] not in known}
+        return {r["id"]: {**r, "dehum": int(r["dehum"]), "ways": list(r["ways"]), "groups": [g for g in r["groups"].split(",") if g],
+                          "hate": int(r["hate"]), "round": int(r["round"])} for r in csv.DictReader(f, delimiter="\t")}
+
+
+def annotated(rows, labels):
+    """The texts that `labels` has, with them."""
     found = {}
     for row in rows:
         key = text_id(row["text"])
         if key in labels:
-            a = labels[key]
-            found[key] = {"id": key, "source": a["source"], "text": row["text"], "dehum": int(a["dehum"]), "ways": list(a["ways"]),
-                          "groups": [g for g in a["groups"].split(",") if g], "hate": int(a["hate"])}
+            found[key] = {**labels[key], "text": row["text"]}
     return list(found.values())
 
 
 def read_corpus(directory, seed=0, pool=True):
     """The corpus; train and pool rows that nearly repeat a dev text are left out, so that dev stays honest.
 
-    Texts of the pool that annotations.tsv labels are train rows.
+    Texts of the pool that annotations.tsv labels are train rows, and train rows that were read again in a later round have its
+    labels.
     """
     directory = Path(directory)
     train, dev = read_jsonl(directory / "train.jsonl"), read_jsonl(directory / "dev.jsonl")
     authored = read_jsonl(HERE / "authored.jsonl")
+    ours = annotations()
+    train = [{**r, **ours[r["id"]]} if r["id"] in ours and ours[r["id"]]["round"] > r["round"] else r for r in train]
     weak_rows = []
     path = directory / "pool_weak.jsonl.gz"
     if pool and path.exists():
         weak_rows = read_jsonl(path)
-        train += annotated(weak_rows, {r["id"] for r in train + dev})
+        known = {r["id"] for r in train + dev}
+        train += annotated(weak_rows, {key: r for key, r in ours.items() if key not in known})
         known = {r["text"] for r in train}
         weak_rows = [r for r in weak_rows if r["hate"] is not None and len(r["text"]) <= POOL_CHARACTERS and r["text"] not in known]
         drop = near_copies(weak_rows, dev)

@@ -44,7 +44,8 @@ class Options:
     other_weight: float = 0.5
     ema: float = 0.0  # decay per step; 0 for none
     seed: int = 7
-    max_rows: int = 0  # for a quick look: only so many labelled rows
+    max_rows: int = 0  # only so many labelled rows; 0 for all
+    newest: int = 0  # labels of this round and later are all taken, whatever max_rows is; 0 for none
 
 
 def label_weights(o):
@@ -118,7 +119,8 @@ def fit(corpus, o, substituter=None, after_epoch=None, model=None, log=print):
     model = model or from_base(o.pooling, o.dropout)
     rows = corpus.train + corpus.authored
     if o.max_rows:
-        rows = rng.sample(rows, o.max_rows)
+        newest = [r for r in rows if o.newest and r.get("round", 0) >= o.newest]
+        rows = newest + rng.sample([r for r in rows if not o.newest or r.get("round", 0) < o.newest], o.max_rows)
     fixed = data.labelled(tokenizer, rows) if o.labelled else []
 
     templates = Templates(substituter.targets) if o.templates or o.context else None

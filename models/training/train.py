@@ -13,6 +13,7 @@ import torch
 import data
 import evaluate
 import golden
+import head
 from calibrate import policy_toml
 from directory import NAME, read_model, write_dignity, write_model
 from fit import fit
@@ -21,7 +22,7 @@ from substitution import Substituter
 from trial import changed, dev_figures, options, record
 
 FINAL = json.loads((Path(__file__).resolve().parent / "final.json").read_text())  # chosen by the trials in trials.tsv
-POLICY_VERSION = "2026-11-23"
+POLICY_VERSION = "2026-11-30"
 
 
 def train(corpus, stages, save):
@@ -66,6 +67,11 @@ def average(weights, shares):
 def ship(model, corpus, out, stages, run):
     """Quantizes and writes everything; all figures come from the weights as shipped."""
     o = stages[0][1]
+    write_model(model, out)
+    shipped, tokenizer = read_model(out, o.pooling)
+    weight, bias = head.refit(shipped, tokenizer, corpus)
+    with torch.no_grad():
+        model.classifier.weight[head.ROWS], model.classifier.bias[head.ROWS] = weight, bias
     write_model(model, out)
     shipped, tokenizer = read_model(out, o.pooling)
     dev, substituted, context = evaluate.logits_and_truth(shipped, tokenizer, corpus)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import tomllib
 
 import pytest
 from selenium import webdriver
@@ -13,6 +14,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 TEXT = "Those migrants are vermin. The 🌉 is open."
 PICTURES = os.environ.get("PAGE_PICTURES")
+POLICIES = pathlib.Path(__file__).parents[2] / "models" / "dignity-small-en" / "policies"
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("chromium") or not shutil.which("chromedriver"), reason="no browser"
@@ -134,7 +136,8 @@ def test_a_text_is_scored_masked_and_decided_again(page, scheme):
     assert page["review"].get_attribute("value") == "0.1"
     assert page.text("verdict") == "⚑ flag"
     page["reset"].click()
-    assert page.text("flag-value") == "0.244"
+    policy = tomllib.loads((POLICIES / "balanced.toml").read_text())
+    assert page.text("flag-value") == f"{policy['flag']['dehumanization']:.3f}"
     Select(page["policy"]).select_by_visible_text("high-precision")
     assert float(page.text("flag-value")) > 0.5
     assert page["status"].get_attribute("aria-live") == "polite"

@@ -88,11 +88,7 @@ impl Classifier {
     /// # Errors
     /// When a text cannot be tokenized.
     pub fn tokenize<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Tokenized, Error> {
-        let texts = match texts {
-            // Sooner done than a thread is woken.
-            [text] => vec![self.window(text.as_ref())?],
-            texts => self.tokenizing.map(texts, |text, _| self.window(text.as_ref()))?,
-        };
+        let texts = self.tokenizing.map(texts, |text, _| self.window(text.as_ref()))?;
         let special_tokens = self.tokenizer.special_tokens();
         Ok(Tokenized { texts, special_tokens, labels: Arc::clone(&self.labels) })
     }

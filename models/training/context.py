@@ -1,7 +1,8 @@
 """Labelled texts set among harmless ones: what one sentence says holds for the whole, wherever it stands.
 
 Nearly all labelled texts are single sentences; a window of a longer text is not. The neighbours are posts of the pool or,
-for one text in two, prose of our own (`templates/prose.txt`).
+for one text in two, prose of our own (`templates/prose.txt`). Some texts may be neighbours alone: else sentences that have
+nothing to do with each other tell by themselves that one of them was set there.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ PROSE = Path(__file__).resolve().parent / "templates" / "prose.txt"
 MAX_WORDS = 46  # about a window of 64 tokens
 MAX_NEIGHBOURS = 5
 SHARES = {"dehum": 0.4, "hate": 0.25, "neither": 0.35}
+HARMLESS = {"dehum": 0, "hate": 0, "ways": [], "groups": []}
 
 
 def label_class(row):
@@ -36,13 +38,15 @@ class Context:
                       and not substituter.mention.search(r["text"]) and not words(r["text"]) & substituter.telling]
         self.prose = PROSE.read_text(encoding="utf-8").splitlines()
 
-    def draw(self, count, rng):
-        """`count` rows, labels kept, the row's own text at a random place among its neighbours."""
+    def draw(self, count, rng, alone=0.0):
+        """`count` rows, labels kept, the row's own text at a random place among its neighbours; a share of neighbours alone."""
         out = []
-        for _ in range(count):
-            row = rng.choice(self.rows[rng.choices(list(SHARES), SHARES.values())[0]])
+        for at in range(count):
+            row = HARMLESS if at < alone * count else rng.choice(self.rows[rng.choices(list(SHARES), SHARES.values())[0]])
             neighbours = rng.choice((self.posts, self.prose))
-            texts, length = [row["text"]], len(row["text"].split())
+            own = row.get("text")
+            texts = [own or rng.choice(neighbours)]
+            length = len(texts[0].split())
             for _ in range(rng.randint(1, MAX_NEIGHBOURS)):
                 neighbour = rng.choice(neighbours)
                 length += len(neighbour.split())
@@ -50,9 +54,9 @@ class Context:
                     break
                 texts.insert(rng.randint(0, len(texts)), neighbour)
             # A window of a longer text rarely begins and ends where a sentence does.
-            if texts[0] is not row["text"] and rng.random() < 0.5:
+            if texts[0] is not own and rng.random() < 0.5:
                 texts[0] = cut(texts[0], rng, "end")
-            if texts[-1] is not row["text"] and rng.random() < 0.5:
+            if texts[-1] is not own and rng.random() < 0.5:
                 texts[-1] = cut(texts[-1], rng, "beginning")
             out.append({**row, "text": rng.choice((" ", " ", "\n")).join(texts)})
         return out

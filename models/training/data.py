@@ -34,14 +34,18 @@ class Example:
     weight: torch.Tensor
 
 
-def targets(row):
-    """The 17 targets of a row labelled by the codebook."""
+def targets(row, mentioned=0.0):
+    """The 17 targets of a row labelled by the codebook.
+
+    Where a text does not dehumanize, the groups that it attacks or mentions have `mentioned`: what is missed then ranks among
+    texts of its group, not among all.
+    """
     t = torch.zeros(len(LABELS))
     t[DEHUM], t[HATE] = row["dehum"], row["hate"] or 0
+    for code in row["groups"]:
+        if code in CATEGORY_OF_CODE:
+            t[CATEGORY_OFFSET + CATEGORIES.index(CATEGORY_OF_CODE[code])] = 1 if row["dehum"] else mentioned
     if row["dehum"]:
-        for code in row["groups"]:
-            if code in CATEGORY_OF_CODE:
-                t[CATEGORY_OFFSET + CATEGORIES.index(CATEGORY_OF_CODE[code])] = 1
         for code in row["ways"]:
             t[WAY_OFFSET + WAYS.index(WAY_OF_CODE[code])] = 1
     return t
@@ -67,12 +71,12 @@ def windows(ids):
     return [ids[:1] + content[s : s + size] + ids[-1:] for s in starts]
 
 
-def labelled(tokenizer, rows, weight=1.0):
+def labelled(tokenizer, rows, mentioned=0.0):
     """Examples whose every label is known, but for hate where it is None."""
-    w = torch.full((len(LABELS),), weight)
+    w = torch.ones(len(LABELS))
     without_hate = w.clone()
     without_hate[HATE] = 0
-    return [Example(i, targets(r), without_hate if r["hate"] is None else w)
+    return [Example(i, targets(r, mentioned), without_hate if r["hate"] is None else w)
             for r, i in zip(rows, encode(tokenizer, [r["text"] for r in rows]))]
 
 

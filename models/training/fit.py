@@ -39,9 +39,11 @@ class Options:
     substituted: int = 0  # substituted texts an epoch
     templates: int = 0  # texts from our own templates an epoch (templates.py)
     context: int = 0  # texts an epoch set among harmless ones (context.py)
+    alone: float = 0.0  # the share of them that are harmless ones alone
     dehum_weight: float = 3.0
     hate_weight: float = 1.0
     other_weight: float = 0.5
+    mentioned: float = 0.0  # the target of groups that a text names without dehumanizing (data.targets)
     ema: float = 0.0  # decay per step; 0 for none
     seed: int = 7
     max_rows: int = 0  # only so many labelled rows; 0 for all
@@ -93,11 +95,11 @@ def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, c
     examples = list(fixed)
     if o.substituted:
         rng = random.Random(f"{o.seed}/{epoch}")
-        examples += data.labelled(tokenizer, substituter.draw(o.substituted, rng))
+        examples += data.labelled(tokenizer, substituter.draw(o.substituted, rng), o.mentioned)
     if o.templates:
-        examples += data.labelled(tokenizer, templates.draw(o.templates, random.Random(f"{o.seed}/templates/{epoch}")))
+        examples += data.labelled(tokenizer, templates.draw(o.templates, random.Random(f"{o.seed}/templates/{epoch}")), o.mentioned)
     if context:
-        examples += data.labelled(tokenizer, context.draw(o.context, random.Random(f"{o.seed}/context/{epoch}")))
+        examples += data.labelled(tokenizer, context.draw(o.context, random.Random(f"{o.seed}/context/{epoch}"), o.alone), o.mentioned)
     if o.pool_rows:
         count = o.pool_rows[min(epoch, len(o.pool_rows) - 1)]
         rows = [corpus.pool[(pool_at + i) % len(corpus.pool)] for i in range(count)]
@@ -121,7 +123,7 @@ def fit(corpus, o, substituter=None, after_epoch=None, model=None, log=print):
     if o.max_rows:
         newest = [r for r in rows if o.newest and r.get("round", 0) >= o.newest]
         rows = newest + rng.sample([r for r in rows if not o.newest or r.get("round", 0) < o.newest], o.max_rows)
-    fixed = data.labelled(tokenizer, rows) if o.labelled else []
+    fixed = data.labelled(tokenizer, rows, o.mentioned) if o.labelled else []
 
     templates = Templates(substituter.targets) if o.templates or o.context else None
     context = None

@@ -1,8 +1,7 @@
 """The categories' rows of the head, fitted again on the encoder as it ships.
 
 A mean of stages' weights has a mean of their heads, which is not the best for the mean of their encoders. The rows start from
-it and are held near it. A text that does not dehumanize has a small target for the groups that it attacks or mentions: what is
-missed then ranks among texts of its group, not among all.
+it and are held near it.
 """
 
 import random
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 import data
-from labels import CATEGORIES, CATEGORY_OF_CODE, CATEGORY_OFFSET
+from labels import CATEGORIES, CATEGORY_OFFSET
 from model import WINDOW_TOKENS, pad
 from substitution import Substituter
 from templates import Templates
@@ -32,16 +31,6 @@ def texts(corpus):
             + templates.draw(TEMPLATES, random.Random(SEED)))
 
 
-def targets(row):
-    """The categories' targets of a row."""
-    t = data.targets(row)[ROWS]
-    if not row["dehum"]:
-        for code in row["groups"]:
-            if code in CATEGORY_OF_CODE:
-                t[CATEGORIES.index(CATEGORY_OF_CODE[code])] = MENTIONED
-    return t
-
-
 @torch.no_grad()
 def features(model, sequences, batch=96):
     """[CLS] vectors of token id lists, in their order."""
@@ -58,7 +47,7 @@ def refit(model, tokenizer, corpus):
     """(weight, bias) of the categories' rows."""
     rows = texts(corpus)
     sequences = [s if len(s) <= WINDOW_TOKENS else s[: WINDOW_TOKENS - 1] + s[-1:] for s in data.encode(tokenizer, [r["text"] for r in rows])]
-    x, t = features(model.eval(), sequences), torch.stack([targets(r) for r in rows])
+    x, t = features(model.eval(), sequences), torch.stack([data.targets(r, MENTIONED)[ROWS] for r in rows])
     start = model.classifier.weight.detach()[ROWS]
     weight = start.clone().requires_grad_()
     bias = model.classifier.bias.detach()[ROWS].clone().requires_grad_()

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
-use dignity::{Category, Classifier, Decision, Policy, Scores};
+use dignity::{Category, Classifier, Decision, Policy, Scores, WindowScores};
 use fastrand::Rng;
 
-use crate::suite::{Case, Kind, PLACES, cases, january_2021, masked, obfuscated, planted};
+use crate::suite::{
+    Case, Kind, PLACES, cases, harmless_page, january_2021, masked, obfuscated, planted,
+};
 
 /// How many words of harmless text a planted sentence is hidden in.
 const PAGE_WORDS: usize = 3_000;
@@ -192,6 +194,37 @@ fn the_post_of_january_2021_is_flagged_and_its_contrasts_are_not() {
         .map(|one| (one.scores.dehumanization(), &one.because, masked(&one.case.text)))
         .collect();
     assert!(wrong.is_empty(), "{} of {} are wrong: {wrong:#.3?}", wrong.len(), among.len());
+}
+
+/// The share of the windows of long harmless texts that a policy flags, and those windows.
+fn flagged_of_harmless_windows(policy: &Policy) -> (f64, Vec<String>) {
+    let pages: Vec<_> = (0..PAGES * 5).map(|page| harmless_page(PAGE_WORDS, page)).collect();
+    let (mut count, mut flagged) = (0, Vec::new());
+    for (page, scores) in pages.iter().zip(CLASSIFIER.score(&pages).unwrap()) {
+        assert!(scores.windows.len() > 5, "the text is long");
+        count += scores.windows.len();
+        for WindowScores { bytes, probabilities, .. } in &scores.windows {
+            if policy.decide(probabilities) == Decision::Flag {
+                let (p, text) = (probabilities.dehumanization, &page[bytes.clone()]);
+                flagged.push(format!("{p:.3} {text}"));
+            }
+        }
+    }
+    (flagged.len() as f64 / f64::from(u32::try_from(count).unwrap()), flagged)
+}
+
+#[test]
+fn windows_of_long_harmless_texts_are_let_be_where_precision_counts() {
+    let policy = CLASSIFIER.policy_named("high-precision").unwrap();
+    let (share, flagged) = flagged_of_harmless_windows(policy);
+    assert!(share <= 0.005, "{share:.3}: {flagged:#?}");
+}
+
+#[test]
+#[ignore = "a goal not reached yet: of such windows one in sixteen is flagged"]
+fn windows_of_long_harmless_texts_are_rarely_flagged() {
+    let (share, flagged) = flagged_of_harmless_windows(policy());
+    assert!(share <= 0.01, "{share:.3}: {flagged:#?}");
 }
 
 /// What goes wrong with sentences planted at each of five places of long texts: for those that miss,

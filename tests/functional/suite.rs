@@ -547,20 +547,31 @@ pub(crate) fn harmless() -> Vec<&'static str> {
     HARMLESS.lines().collect()
 }
 
+/// The sentences of a harmless text of about `words` words, shuffled, and over again when all are used up.
+fn page(words: usize, rng: &mut Rng) -> Vec<&'static str> {
+    let mut deck = Deck::new(harmless());
+    let mut sentences = Vec::new();
+    let mut count = 0;
+    while count < words {
+        let sentence = deck.deal(rng, |_| true).unwrap_or_default();
+        count += sentence.split_whitespace().count();
+        sentences.push(sentence);
+    }
+    sentences
+}
+
+/// A harmless text of about `words` words; another `page` is another text.
+pub(crate) fn harmless_page(words: usize, page: u64) -> String {
+    self::page(words, &mut Rng::with_seed(SEED ^ (words as u64) ^ page)).join(" ")
+}
+
 /// A harmless text of about `words` words with one explicit case planted in it, and the bytes of
 /// that case. `place` is 0 for the beginning and 1 for the end; another `page` is another text.
 pub(crate) fn planted(words: usize, place: f64, page: u64) -> (String, Range<usize>) {
     let mut rng = Rng::with_seed(SEED ^ (words as u64) ^ place.to_bits() ^ page);
     let explicit: Vec<_> = cases().into_iter().filter(Case::is_explicit).collect();
     let planted = &explicit[rng.usize(..explicit.len())].text;
-    let mut deck = Deck::new(harmless());
-    let mut sentences = Vec::new();
-    let mut count = 0;
-    while count < words {
-        let sentence = deck.deal(&mut rng, |_| true).unwrap_or_default();
-        count += sentence.split_whitespace().count();
-        sentences.push(sentence);
-    }
+    let sentences = self::page(words, &mut rng);
     let at = (sentences.len() as f64 * place.clamp(0.0, 1.0)).round() as usize;
     let mut text = sentences[..at].join(" ");
     if at > 0 {

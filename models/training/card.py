@@ -118,12 +118,13 @@ def sections(figures, out):
         "TEMPLATES": f"\nTemplates: {' or '.join(f'{n:,}' for n in drawn)} texts an epoch are drawn from {sum(map(len, templates.values())):,} templates of our own "
                      f"(`templates.py`): {count(*DEHUMANIZING):,} that dehumanize ({share(*DEHUMANIZING):.0%} of the last stage's texts), {count('counter'):,} that deny, "
                      f"quote, condemn, report or suffer it ({share('counter'):.0%}), and {count('approval', 'everyday', 'harmless'):,} of mention, praise, plain hatred, literal and "
-                     f"idiomatic use, other targets ({share('approval', 'everyday', 'harmless'):.0%}), each filled with a group's name." if drawn else "",
+                     f"idiomatic use, other targets ({share('approval', 'everyday', 'harmless'):.0%}), each filled with a group's name or, in the last stage, with one that was invented." if drawn else "",
         "PSEUDO": f"\nFirst stage: {soft:,} texts of the pool with the soft labels of version 0.1.0 of this model (`pseudo.py`), weighed with the data sets' own "
                   "label for hate; no labelled text was seen in it." if soft else "",
         **{f"ROUND{n}": f"{len(rows):,} texts, {sum(r['dehum'] == '1' for r in rows):,} of them" for n, rows in read.items()},
         "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among up to five harmless ones of the "
-                   "pool (`context.py`), labels kept: one sentence decides, wherever it stands." if in_context else "",
+                   "pool or sentences of our own prose (`context.py`), labels kept: one sentence decides, wherever it stands. In the last stages, and where the "
+                   "head is fitted again (`head.py`), two in five are such neighbours alone." if in_context else "",
         "TRIALS": "\n".join(row(t["name"], t["epoch"], plain(json.loads(t["options"])), t["ap"], t["ap_hateful"], t["auc"], t["minutes"]) for t in tried),
         "TRIAL_NOTES": final.get("notes", ""), "ORDINARY": final.get("ordinary", ""),
         "FINAL": "the weighted mean of the weights of " + ", ".join(f"`{n}` ({w:g})" for n, w in final["average"].items()),

@@ -1,7 +1,7 @@
 """Labelled texts set among harmless ones: what one sentence says holds for the whole, wherever it stands.
 
 Nearly all labelled texts are single sentences; a window of a longer text is not. The neighbours are posts of the pool or,
-for one text in two, prose of our own (`templates/prose.txt`). Some texts may be neighbours alone: else sentences that have
+for two texts in three, prose of our own (`templates/prose.txt`). Some texts may be neighbours alone: else sentences that have
 nothing to do with each other tell by themselves that one of them was set there.
 """
 
@@ -43,7 +43,7 @@ class Context:
         out = []
         for at in range(count):
             row = HARMLESS if at < alone * count else rng.choice(self.rows[rng.choices(list(SHARES), SHARES.values())[0]])
-            neighbours = rng.choice((self.posts, self.prose))
+            neighbours = rng.choice((self.posts, self.prose, self.prose))
             own = row.get("text")
             texts = [own or rng.choice(neighbours)]
             length = len(texts[0].split())

@@ -72,12 +72,17 @@ def windows(ids):
 
 
 def labelled(tokenizer, rows, mentioned=0.0):
-    """Examples whose every label is known, but for hate where it is None."""
-    w = torch.ones(len(LABELS))
-    without_hate = w.clone()
-    without_hate[HATE] = 0
-    return [Example(i, targets(r, mentioned), without_hate if r["hate"] is None else w)
-            for r, i in zip(rows, encode(tokenizer, [r["text"] for r in rows]))]
+    """Examples whose every label is known, but for hate where it is None, and categories where an invented group is
+    dehumanized."""
+    def weight(row):
+        w = torch.ones(len(LABELS))
+        if row["hate"] is None:
+            w[HATE] = 0
+        if row["dehum"] and not row["groups"]:
+            w[CATEGORY_OFFSET : CATEGORY_OFFSET + len(CATEGORIES)] = 0
+        return w
+
+    return [Example(i, targets(r, mentioned), weight(r)) for r, i in zip(rows, encode(tokenizer, [r["text"] for r in rows]))]
 
 
 def weak(tokenizer, rows, weight):

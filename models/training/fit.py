@@ -13,6 +13,7 @@ import pseudo
 from context import Context
 from labels import DEHUM, HATE, LABELS
 from model import base_directory, from_base, load_tokenizer, pad
+from substitution import Substituter, invented_groups
 from templates import Templates
 
 CONTEXT_TEMPLATES = 8_000  # texts of templates that may be set in context, beside the labelled ones
@@ -37,6 +38,7 @@ class Options:
     pool_from: int = 0  # the first row of the (shuffled) pool to take
     pool_weight: float = 0.5
     substituted: int = 0  # substituted texts an epoch
+    invented: int = 0  # names that there are not, for each of some categories (substitution.py)
     templates: int = 0  # texts from our own templates an epoch (templates.py)
     context: int = 0  # texts an epoch set among harmless ones (context.py)
     alone: float = 0.0  # the share of them that are harmless ones alone
@@ -48,6 +50,14 @@ class Options:
     seed: int = 7
     max_rows: int = 0  # only so many labelled rows; 0 for all
     newest: int = 0  # labels of this round and later are all taken, whatever max_rows is; 0 for none
+
+
+def substituter_for(corpus, o):
+    """What draws names of groups for the options, or None where they need none."""
+    if not (o.substituted or o.templates or o.context):
+        return None
+    invented = invented_groups(o.invented, load_tokenizer(base_directory())) if o.invented else None
+    return Substituter(corpus.train, held_out=False, invented=invented)
 
 
 def label_weights(o):

@@ -6,6 +6,7 @@ caste, age, disability and serious disease positives that the corpus hardly has.
 
 import collections
 import csv
+import random
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,33 @@ def read_groups(path=None):
                 for r in csv.DictReader(f, delimiter="\t")]
 
 
+INVENTED_CATEGORIES = ("religion", "caste", "ethnicity", "national_origin")
+# Plural, singular and adjective of an invented name end alike.
+ENDINGS = (("s", ""), ("ans", "an"), ("ians", "ian"), ("is", "i"), ("ites", "ite"), ("ens", "en"), ("ars", "ar"), ("ums", "um"),
+           ("aks", "ak"), ("ors", "or"), ("us", "u"), ("ts", "t"), ("yas", "ya"), ("enes", "ene"), ("ims", "im"), ("as", "a"))
+
+
+def invented_groups(count, tokenizer, seed=11):
+    """{category: `count` groups that there are not}, for categories whose names are often rare.
+
+    The tokenizer cuts a rare name up, and its first piece may be a word of its own. Such a piece with some ending, where a
+    name stands, says that these are people of a group, though not of which: `categories` is empty. None begins as a name does
+    that is held out of training.
+    """
+    held_out = {tokenizer.encode(name, add_special_tokens=False).tokens[0]
+                for g in read_groups() if g.part == "held_out" for name in (g.plural, g.singular, g.adjective) if name}
+    words = [w for w, i in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]) if i < 15_000 and re.fullmatch("[a-z]{3,5}", w)]
+    rng, found = random.Random(seed), {}
+    while len(found) < count * len(INVENTED_CATEGORIES):
+        word, (plural, singular) = rng.choice(words), rng.choice(ENDINGS)
+        name = (word + singular).capitalize()
+        pieces = [tokenizer.encode(n, add_special_tokens=False).tokens for n in (word + plural, name)]
+        if len(pieces[0]) > 1 and len(pieces[1]) + bool(singular) > 1 and not {p[0] for p in pieces} & held_out:
+            found[name] = Group((), (word + plural).capitalize(), name, name, "invented")
+    groups = list(found.values())
+    return {c: groups[i * count : (i + 1) * count] for i, c in enumerate(INVENTED_CATEGORIES)}
+
+
 def telling_words(rows):
     """Words that go with one category (slurs, dress, places of worship): a text with one is not safe to swap."""
     seen, by = collections.Counter(), collections.Counter()
@@ -54,13 +82,16 @@ def telling_words(rows):
 class Substituter:
     """Finds the texts that are safe to swap and draws substituted ones."""
 
-    def __init__(self, rows, held_out, telling_from=None):
+    def __init__(self, rows, held_out, telling_from=None, invented=None):
+        """`invented` is {category: groups} to draw as well."""
         groups = read_groups()
         self.targets = collections.defaultdict(list)
         for g in groups:
             if (g.part == "held_out") == held_out:
                 for c in g.categories:
                     self.targets[c].append(g)
+        for c, names in (invented or {}).items():
+            self.targets[c] += names
         self.forms = {}  # surface form -> (kind, group)
         for g in groups:
             self.forms.setdefault(g.plural.lower(), ("plural", g))

@@ -61,7 +61,7 @@ class Templates:
     def fill(self, template, group, rng, claim=None):
         """The text; on the negative sides, where `claim` is not None, no word may be a negation itself."""
         values = {}
-        for slot in set(SLOT.findall(template)):
+        for slot in dict.fromkeys(SLOT.findall(template)):  # in their order, so that draws repeat
             if slot in ("plural", "singular", "adjective"):
                 values[slot] = getattr(group, slot)
             elif slot.startswith("claim"):

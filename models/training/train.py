@@ -16,9 +16,8 @@ import golden
 import head
 from calibrate import policy_toml
 from directory import NAME, read_model, write_dignity, write_model
-from fit import fit
+from fit import fit, substituter_for
 from model import base_directory, from_base, load_tokenizer
-from substitution import Substituter
 from trial import changed, dev_figures, options, record
 
 FINAL = json.loads((Path(__file__).resolve().parent / "final.json").read_text())  # chosen by the trials in trials.tsv
@@ -45,7 +44,7 @@ def train(corpus, stages, save):
         if "start" in stage:
             start = from_base(o.pooling, o.dropout)
             start.load_state_dict(average(weights, stage["start"]))
-        substituter = Substituter(corpus.train, held_out=False) if o.substituted or o.templates or o.context else None
+        substituter = substituter_for(corpus, o)
         model, facts = fit(corpus, o, substituter, after_epoch, start)
         weights[stage["name"]] = {k: v.clone() for k, v in model.state_dict().items()}
         seconds_in_all += facts["seconds"]
@@ -69,9 +68,7 @@ def ship(model, corpus, out, stages, run):
     o = stages[0][1]
     write_model(model, out)
     shipped, tokenizer = read_model(out, o.pooling)
-    weight, bias = head.refit(shipped, tokenizer, corpus)
-    with torch.no_grad():
-        model.classifier.weight[head.ROWS], model.classifier.bias[head.ROWS] = weight, bias
+    head.refit(shipped, model.classifier, tokenizer, corpus)
     write_model(model, out)
     shipped, tokenizer = read_model(out, o.pooling)
     dev, substituted, context = evaluate.logits_and_truth(shipped, tokenizer, corpus)

@@ -12,11 +12,10 @@ from pathlib import Path
 import torch
 
 import data
-from fit import Options, fit
+from fit import Options, fit, substituter_for
 from labels import DEHUM, HATE
 from metrics import ranking
 from model import base_directory, from_base, load_tokenizer, predict
-from substitution import Substituter
 
 TRIALS = Path(__file__).resolve().parent / "trials.tsv"
 COLUMNS = ["name", "epoch", "ap", "auc", "ap_hateful", "auc_hateful", "hate_auc", "minutes", "options"]
@@ -68,7 +67,7 @@ def main():
     o = options(args.set)
     corpus = data.read_corpus(args.corpus)
     print(len(corpus.train), len(corpus.dev), len(corpus.pool), flush=True)
-    substituter = Substituter(corpus.train, held_out=False) if o.substituted or o.templates or o.context else None
+    substituter = substituter_for(corpus, o)
     tokenizer = load_tokenizer(base_directory())
     sequences = data.encode(tokenizer, [r["text"] for r in corpus.dev])
 

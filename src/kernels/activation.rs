@@ -20,11 +20,15 @@ pub(crate) trait Activation: Copy + Send + Sync {
     fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N];
 }
 
-/// `x Φ(x)`, Φ being the normal distribution's; within 1e-5 of |x|.
+/// `x Φ(x)`, Φ being the normal distribution's; within 5e-6 of |x|.
 ///
 /// Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gelu;
+
+/// As [`Gelu`], within 1e-5 of |x| and a quarter faster: for results that are rounded to bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShortGelu;
 
 /// GELU's approximation by tanh, from the same paper; within 1e-6 of |x| + 1.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +56,14 @@ impl Activation for Tanh {
 impl Activation for Gelu {
     #[inline(always)]
     fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
+        let scale = simd.splat(std::f32::consts::FRAC_1_SQRT_2);
+        half_of_one_and(simd, x, erf(simd, each!(x in x => simd.mul(x, scale))))
+    }
+}
+
+impl Activation for ShortGelu {
+    #[inline(always)]
+    fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
         let mut product = normal(simd, x);
         for (product, x) in product.iter_mut().zip(x) {
             *product = simd.mul(x, *product);
@@ -68,14 +80,24 @@ impl Activation for GeluTanh {
         let inner = each!(x in x => {
             simd.mul(simd.mul(x, simd.mul_add(simd.mul(x, x), cube, one)), scale)
         });
-        let half = simd.splat(0.5);
-        let mut product = tanh(simd, inner);
-        for (product, x) in product.iter_mut().zip(x) {
-            let half = simd.mul(x, half);
-            *product = simd.mul_add(half, *product, half);
-        }
-        product
+        half_of_one_and(simd, x, tanh(simd, inner))
     }
+}
+
+/// `x (1 + factor) / 2`
+#[inline(always)]
+fn half_of_one_and<S: Simd, const N: usize>(
+    simd: S,
+    x: [S::F32; N],
+    factor: [S::F32; N],
+) -> [S::F32; N] {
+    let half = simd.splat(0.5);
+    let mut product = factor;
+    for (product, x) in product.iter_mut().zip(x) {
+        let half = simd.mul(x, half);
+        *product = simd.mul_add(half, *product, half);
+    }
+    product
 }
 
 impl Activation for Relu {
@@ -120,6 +142,39 @@ pub(super) fn activate<S: Simd>(simd: S, activation: impl Activation, numbers: &
     }
 }
 
+/// Beyond this, [`erf`] is what it is here: one but for 4.3e-6.
+const ERF_BOUND: f32 = 3.25;
+
+/// `erf(x) = x p(2 x² / ERF_BOUND² - 1)`: the least greatest error for |x| at most `ERF_BOUND`,
+/// found by reweighted least squares. Powers in ascending order.
+const ERF: [f32; 11] = [
+    0.434_640_8,
+    -0.214_459_87,
+    0.153_243_44,
+    -0.114_175_78,
+    0.082_590_17,
+    -0.056_849_15,
+    0.034_431_98,
+    -0.016_806_858,
+    0.010_106_123,
+    -0.008_044_911,
+    0.003_015_657,
+];
+
+/// The error function, within 7e-6.
+#[inline(always)]
+pub(super) fn erf<S: Simd, const N: usize>(simd: S, x: [S::F32; N]) -> [S::F32; N] {
+    let (least, most) = (simd.splat(-ERF_BOUND), simd.splat(ERF_BOUND));
+    let x = each!(x in x => simd.min(simd.max(x, least), most));
+    let (scale, one) = (simd.splat(2.0 / (ERF_BOUND * ERF_BOUND)), simd.splat(-1.0));
+    let t = each!(x in x => simd.mul_add(simd.mul(x, x), scale, one));
+    let mut product = polynomial(simd, &ERF, t);
+    for (product, x) in product.iter_mut().zip(x) {
+        *product = simd.mul(x, *product);
+    }
+    product
+}
+
 /// Beyond this, [`normal`] is what it is here: zero or one but for 1e-5.
 const NORMAL_BOUND: f32 = 4.2;
 
@@ -137,7 +192,7 @@ const NORMAL: [f32; 9] = [
     5.998_071e-11,
 ];
 
-/// Φ, the normal distribution's share below a number, within 1e-5; the error function's is `erf(x) = 2 Φ(√2 x) - 1`.
+/// Φ, the normal distribution's share below a number, within 1e-5: `(1 + erf(x / √2)) / 2` in fewer operations.
 #[inline(always)]
 pub(super) fn normal<S: Simd, const N: usize>(simd: S, x: [S::F32; N]) -> [S::F32; N] {
     let (least, most) = (simd.splat(-NORMAL_BOUND), simd.splat(NORMAL_BOUND));
@@ -233,12 +288,12 @@ mod tests {
     }
 
     #[derive(Clone, Copy)]
-    struct Normal;
+    struct Erf;
 
-    impl Activation for Normal {
+    impl Activation for Erf {
         #[inline(always)]
         fn apply<S: Simd, const N: usize>(self, simd: S, x: [S::F32; N]) -> [S::F32; N] {
-            normal(simd, x)
+            erf(simd, x)
         }
     }
 
@@ -273,28 +328,30 @@ mod tests {
         InstructionSet::available().iter().for_each(|set| set.with(check));
     }
 
-    /// A half and, over `sqrt(2 pi)`, the sum of `(-1)^n x^(2n+1) / (2^n n! (2n+1))`; zero or one where that is exact
-    /// to single precision.
-    fn exact_normal(x: f64) -> f64 {
-        if x.abs() > 7.0 {
-            return f64::from(x > 0.0);
+    /// `2 / sqrt(pi)` times the sum of `(-1)^n x^(2n+1) / (n! (2n+1))`; one where that is exact to
+    /// single precision.
+    fn exact_erf(x: f64) -> f64 {
+        if x.abs() > 5.0 {
+            return x.signum();
         }
         let (mut sum, mut power) = (0.0, x);
         for n in 0..200 {
             sum += power / f64::from(2 * n + 1);
-            power *= -x * x / f64::from(2 * (n + 1));
+            power *= -x * x / f64::from(n + 1);
         }
-        0.5 + sum / (2.0 * std::f64::consts::PI).sqrt()
+        sum * std::f64::consts::FRAC_2_SQRT_PI
     }
 
     #[test]
     fn functions_keep_their_bounds() {
-        check(Normal, exact_normal, |_, _| 1e-5);
+        check(Erf, exact_erf, |_, _| 7e-6);
         check(Exp, |x| x.clamp(-87.0, 88.0).exp(), |_, exp| 3e-7 * exp);
         check(Tanh, f64::tanh, |_, _| 1e-6);
         check(Relu, |x| x.max(0.0), |_, _| 0.0);
         check(Silu, |x| x / (1.0 + (-x).exp()), |x, _| 1e-6 * (x.abs() + 1.0));
-        check(Gelu, |x| x * exact_normal(x), |x, _| 1e-5 * x.abs());
+        let gelu = |x: f64| x / 2.0 * (1.0 + exact_erf(x * std::f64::consts::FRAC_1_SQRT_2));
+        check(Gelu, gelu, |x, _| 5e-6 * x.abs());
+        check(ShortGelu, gelu, |x, _| 1e-5 * x.abs());
         let gelu_tanh = |x: f64| {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
             x / 2.0 * (1.0 + inner.tanh())

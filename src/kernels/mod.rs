@@ -10,7 +10,7 @@ mod matrix;
 mod norm;
 mod simd;
 
-pub(crate) use activation::{Gelu, GeluTanh, Relu, Silu, Tanh};
+pub(crate) use activation::{Gelu, GeluTanh, Relu, ShortGelu, Silu, Tanh};
 pub(crate) use attention::{Attend, AttentionScratch};
 pub(crate) use gemm::{
     Accumulate, Activations, Bf16, Linear, Multiply, MultiplyPrepare, MultiplyScratch, Prepare,

@@ -9,8 +9,8 @@ use crate::{
     batch::PackedBatch,
     kernels::{
         Accumulate, Activations, Attend, AttentionScratch, Gelu, GeluTanh, LayerNorm, Linear,
-        Multiply, MultiplyPrepare, MultiplyScratch, Normalize, Prepare, Product, Relu, Silu, Simd,
-        Single, Store, Tanh,
+        Multiply, MultiplyPrepare, MultiplyScratch, Normalize, Prepare, Product, Relu, ShortGelu,
+        Silu, Simd, Single, Store, Tanh,
     },
     model::{HiddenAct, Pooling},
 };
@@ -334,6 +334,7 @@ fn multiply_activated<S: Simd, P: Product<S>>(
         };
     }
     match activation {
+        HiddenAct::Gelu if P::BYTES => with!(ShortGelu),
         HiddenAct::Gelu => with!(Gelu),
         HiddenAct::GeluTanh => with!(GeluTanh),
         HiddenAct::Relu => with!(Relu),

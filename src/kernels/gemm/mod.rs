@@ -63,6 +63,8 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     /// Whether the groups of a tile's rows lie side by side, as they are multiplied: the first of each row, then the
     /// second. Else rows lie one after another.
     const INTERLEAVED: bool = false;
+    /// Whether activations are rounded to bytes, so that computing them more exactly than that is in vain.
+    const BYTES: bool = false;
     /// Rows that [`MultiplyPrepare`] computes one after another, in whole tiles: as many as the nearest memory
     /// holds with a block of their results.
     const STRIP_ROWS: usize = usize::MAX;

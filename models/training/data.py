@@ -17,6 +17,8 @@ from labels import (CATEGORIES, CATEGORY_OF_CODE, CATEGORY_OFFSET, DEHUM, HATE, 
 from model import MAX_TOKENS, OVERLAP, WINDOW_TOKENS
 
 HERE = Path(__file__).resolve().parent
+PROSE = HERE / "templates" / "prose.txt"  # our own: harmless sentences of every kind
+FIRED, UNSURE_OF_HATE = 0.05, 0.3  # probabilities of an earlier model on general prose
 POOL_CHARACTERS = 200  # longer texts of the pool cost more time than they teach
 
 
@@ -139,6 +141,7 @@ class Corpus:
     authored: list
     pool: list
     pseudo: list  # texts of the pool with an earlier model's soft labels (pseudo.py), where there are any
+    general: list  # English prose (general.py), where there is any, and our own: rows that nothing holds for
 
 
 def annotations():
@@ -156,6 +159,17 @@ def annotated(rows, labels):
         if key in labels:
             found[key] = {**labels[key], "text": row["text"]}
     return list(found.values())
+
+
+def read_general(path):
+    """Rows of general.py, scored by an earlier model, and our own prose; `fired` are those that teach most.
+
+    Whether a text that the model calls hateful is so nobody has read.
+    """
+    nothing = {"dehum": 0, "hate": 0, "ways": [], "groups": []}
+    rows = [{**nothing, "text": r["text"], "hate": None if r["dignity"]["hate"] > UNSURE_OF_HATE else 0,
+             "fired": r["dignity"]["dehumanization"] >= FIRED} for r in (read_jsonl(path) if path.exists() else [])]
+    return rows + [{**nothing, "text": line, "fired": True} for line in PROSE.read_text(encoding="utf-8").splitlines()]
 
 
 def read_corpus(directory, seed=0, pool=True):
@@ -183,4 +197,5 @@ def read_corpus(directory, seed=0, pool=True):
     drop = near_copies(train, dev)
     train = [r for i, r in enumerate(train) if i not in drop]
     path = directory / "pseudo.jsonl"
-    return Corpus(train, dev, authored, weak_rows, read_jsonl(path) if path.exists() else [])
+    pseudo = read_jsonl(path) if path.exists() else []
+    return Corpus(train, dev, authored, weak_rows, pseudo, read_general(directory / "general.jsonl"))

@@ -41,6 +41,7 @@ class Options:
     invented: int = 0  # names that there are not, for each of some categories (substitution.py)
     templates: int = 0  # texts from our own templates an epoch (templates.py)
     context: int = 0  # texts an epoch set among harmless ones (context.py)
+    general: int = 0  # texts of general prose an epoch (draw_general)
     alone: float = 0.0  # the share of them that are harmless ones alone
     dehum_weight: float = 3.0
     hate_weight: float = 1.0
@@ -100,6 +101,13 @@ class Average:
                 self.shadow[k].lerp_(v, 1 - decay)
 
 
+def draw_general(rows, count, rng):
+    """`count` rows of general prose (fewer where there are not as many): at most half of them those that teach most."""
+    fired, others = [r for r in rows if r["fired"]], [r for r in rows if not r["fired"]]
+    fired = rng.sample(fired, min(len(fired), count // 2))
+    return fired + rng.sample(others, min(len(others), count - len(fired)))
+
+
 def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, context, pool_at):
     """The labelled texts, fresh texts of our own templates, substituted and in context, and the next rows of the pool."""
     examples = list(fixed)
@@ -110,6 +118,8 @@ def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, c
         examples += data.labelled(tokenizer, templates.draw(o.templates, random.Random(f"{o.seed}/templates/{epoch}")), o.mentioned)
     if context:
         examples += data.labelled(tokenizer, context.draw(o.context, random.Random(f"{o.seed}/context/{epoch}"), o.alone), o.mentioned)
+    if o.general:
+        examples += data.labelled(tokenizer, draw_general(corpus.general, o.general, random.Random(f"{o.seed}/general/{epoch}")))
     if o.pool_rows:
         count = o.pool_rows[min(epoch, len(o.pool_rows) - 1)]
         rows = [corpus.pool[(pool_at + i) % len(corpus.pool)] for i in range(count)]
@@ -139,7 +149,7 @@ def fit(corpus, o, substituter=None, after_epoch=None, model=None, log=print):
     context = None
     if o.context:
         made = templates.draw(CONTEXT_TEMPLATES, random.Random(f"{o.seed}/context"))
-        context = Context(corpus.train + corpus.authored + made, corpus.pool, substituter)
+        context = Context(corpus.train + corpus.authored + made, corpus.pool, substituter, corpus.general)
     plans, pool_at = [], o.pool_from
     for epoch in range(o.epochs):
         examples, pool_at = epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, context, pool_at)

@@ -12,12 +12,13 @@ from torch import nn
 
 import data
 from context import Context
+from fit import draw_general
 from labels import CATEGORIES, CATEGORY_OFFSET, DEHUM, HATE
 from model import WINDOW_TOKENS, pad
 from substitution import Substituter
 from templates import Templates
 
-NOT_DEHUMANIZING, TEMPLATES = 22_000, 5_000  # texts, beside all that dehumanize and the authored ones
+NOT_DEHUMANIZING, TEMPLATES, GENERAL = 22_000, 5_000, 12_000  # texts, beside all that dehumanize and the authored ones
 IN_CONTEXT, ALONE = 11_000, 0.4  # such texts, and the share of them that are harmless ones alone
 CONTEXT_WEIGHT = 2.0  # what one of them counts beside a text that stands by itself
 MENTIONED = 0.02
@@ -34,7 +35,9 @@ def texts(corpus):
     substituter = Substituter(corpus.train, held_out=False)
     templates = Templates(substituter.targets).draw(TEMPLATES, random.Random(SEED))
     alone = [r for r in corpus.train if r["dehum"]] + negative[:NOT_DEHUMANIZING] + corpus.authored + templates
-    return alone, Context(corpus.train + corpus.authored, corpus.pool, substituter).draw(IN_CONTEXT, random.Random(SEED), ALONE)
+    general = [r for r in corpus.general if r["hate"] is not None]
+    alone += draw_general(general, GENERAL, random.Random(SEED))
+    return alone, Context(corpus.train + corpus.authored, corpus.pool, substituter, corpus.general).draw(IN_CONTEXT, random.Random(SEED), ALONE)
 
 
 @torch.no_grad()

@@ -18,13 +18,13 @@ from pathlib import Path
 from labels import CATEGORIES, CODE_OF_CATEGORY, RARE_CATEGORIES
 
 DIRECTORY = Path(__file__).resolve().parent / "templates"
-SHARES = {"dehumanizing": 0.22, "presupposed": 0.04, "plain": 0.05, "counter": 0.35, "approval": 0.02, "everyday": 0.06, "harmless": 0.26}
+SHARES = {"dehumanizing": 0.22, "presupposed": 0.03, "plain": 0.05, "counter": 0.30, "approval": 0.02, "everyday": 0.05, "harmless": 0.33}
 DEHUMANIZING = {"dehumanizing", "presupposed", "plain"}
 SLOT = re.compile(r"\{(\w+)\}")
 OF_WOMEN = re.compile(r"\{adjective\} (wom[ae]n|girls?|mothers?|wi(fe|ves)|ladies|females?|brides?|men|boys|fathers)\b")
 # Words after which {plural} stands for someone in the second person or alone; "the elderly" reads badly there.
 NEGATION = re.compile(r"(not|no|something|anything)\b")
-NO_ARTICLE = re.compile(r"\b(you|those|these|all|some|many|most|few|young|two|three|more|other|no|our|their|my)\s+\{plural\}", re.IGNORECASE)
+NO_ARTICLE = re.compile(r"\b(the|you|those|these|all|some|many|most|few|young|two|three|more|other|no|our|their|my)\s+\{plural\}", re.IGNORECASE)
 
 
 def read(name):

@@ -6,7 +6,7 @@ use dignity::{Category, Classifier, Decision, Policy, Scores, WindowScores};
 use fastrand::Rng;
 
 use crate::suite::{
-    Case, Kind, PLACES, cases, harmless_page, january_2021, masked, obfuscated, planted,
+    Case, Kind, PLACES, cases, harmless_page, january_2021, masked, obfuscated, ordinary, planted,
 };
 
 /// How many words of harmless text a planted sentence is hidden in.
@@ -197,6 +197,24 @@ fn the_post_of_january_2021_is_flagged_and_its_contrasts_are_not() {
 }
 
 #[test]
+fn ordinary_sentences_are_rarely_flagged() {
+    let sentences = ordinary();
+    assert!(sentences.len() >= 700, "{}", sentences.len());
+    let scores = CLASSIFIER.score(&sentences).unwrap();
+    let precise = CLASSIFIER.policy_named("high-precision").unwrap();
+    for (policy, most) in [(policy(), 0.02), (precise, 0.003)] {
+        let mut flagged = Vec::new();
+        for (sentence, scores) in sentences.iter().zip(&scores) {
+            if policy.verdict(scores).decision == Decision::Flag {
+                flagged.push(format!("{:.3} {sentence}", scores.dehumanization()));
+            }
+        }
+        let share = flagged.len() as f64 / sentences.len() as f64;
+        assert!(share <= most, "{share:.3}: {flagged:#?}");
+    }
+}
+
+#[test]
 fn windows_of_long_harmless_texts_are_rarely_flagged() {
     let pages: Vec<_> = (0..PAGES * 5).map(|page| harmless_page(PAGE_WORDS, page)).collect();
     let scores = CLASSIFIER.score(&pages).unwrap();
@@ -219,9 +237,8 @@ fn windows_of_long_harmless_texts_are_rarely_flagged() {
     }
 }
 
-/// What goes wrong with sentences planted at each of five places of long texts: for those that miss,
-/// whether they are flagged, or only another window scores higher.
-fn planted_and_missed() -> Vec<(bool, String)> {
+#[test]
+fn a_sentence_hidden_in_a_long_text_is_flagged_and_found() {
     let places: Vec<_> = (0..PAGES).flat_map(|page| PLACES.map(|place| (page, place))).collect();
     let planted: Vec<_> =
         places.iter().map(|&(page, place)| planted(PAGE_WORDS, place, page)).collect();
@@ -239,23 +256,10 @@ fn planted_and_missed() -> Vec<(bool, String)> {
         if !flagged || !found {
             let case = masked(&text[range.clone()]);
             let score = of(highest);
-            let what =
-                format!("{page} at {place}: {range:?}, highest {bytes:?} ({score:.3}): {case}");
-            missed.push((flagged, what));
+            missed.push(format!(
+                "{page} at {place}: {range:?}, highest {bytes:?} ({score:.3}): {case}"
+            ));
         }
     }
-    missed
-}
-
-#[test]
-fn a_sentence_hidden_in_a_long_text_is_flagged_and_found_nearly_always() {
-    let missed = planted_and_missed();
-    assert!(missed.iter().all(|(flagged, _)| *flagged) && missed.len() <= 1, "{missed:#?}");
-}
-
-#[test]
-#[ignore = "a goal not reached yet: in one of twenty texts a harmless window scores higher"]
-fn a_sentence_hidden_in_a_long_text_is_always_found() {
-    let missed = planted_and_missed();
     assert!(missed.is_empty(), "{missed:#?}");
 }

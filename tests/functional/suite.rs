@@ -15,6 +15,7 @@ const GROUPS: &str = include_str!("groups.tsv");
 const WORDS: &str = include_str!("words.tsv");
 const TEMPLATES: &str = include_str!("templates.tsv");
 const HARMLESS: &str = include_str!("harmless.txt");
+const ORDINARY: &str = include_str!("ordinary.txt");
 const JANUARY_2021: &str = include_str!("january_2021.tsv");
 
 const SEED: u64 = 0xd161;
@@ -545,6 +546,11 @@ fn homoglyph(letter: char) -> &'static [char] {
 /// The sentences of `harmless.txt`.
 pub(crate) fn harmless() -> Vec<&'static str> {
     HARMLESS.lines().collect()
+}
+
+/// The sentences of `ordinary.txt`.
+pub(crate) fn ordinary() -> Vec<&'static str> {
+    ORDINARY.lines().collect()
 }
 
 /// The sentences of a harmless text of about `words` words, shuffled, and over again when all are used up.

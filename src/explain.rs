@@ -117,14 +117,7 @@ impl Classifier {
         compute: impl FnOnce(&[&[u32]]) -> Result<Vec<Probabilities>, E>,
     ) -> Result<Explanation, E> {
         let readings = tokenized.texts.first().map_or(&[][..], |text| &text.readings);
-        let highest = scores.windows.iter().max_by(|a, b| {
-            let part = |probabilities: &Probabilities| probabilities.dehumanization;
-            // Of equals the first, which is raw.
-            part(&a.probabilities)
-                .total_cmp(&part(&b.probabilities))
-                .then(std::cmp::Ordering::Greater)
-        });
-        let view = highest.map_or(TextView::Raw, |window| window.view);
+        let view = scores.highest_window().map_or(TextView::Raw, |window| window.view);
         let Some(reading) = readings.iter().find(|reading| reading.view == view) else {
             return Ok(Explanation { scores, view, windows: Vec::new(), words: Vec::new() });
         };

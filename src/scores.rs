@@ -120,8 +120,9 @@ impl fmt::Display for Unscored {
 /// probability counts for each label.
 ///
 /// Serializes to the object that output rows carry: `dehumanization`, `hate`, `categories`, `ways`
-/// (those that the model has labels for), `labels` (of a model whose labels go by names of their own)
-/// and `windows` (their count, of both forms), numbers with at most six decimals; or
+/// (those that the model has labels for), `labels` (of a model whose labels go by names of their own),
+/// `windows` (their count, of both forms) and `highest` (`start` and `end`, in bytes, of the
+/// [highest window](Scores::highest_window)), probabilities with at most six decimals; or
 /// `{"error": "…"}` for a text that could not be scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
@@ -167,6 +168,15 @@ impl Scores {
         self.probabilities.dehumanization
     }
 
+    /// The window that [`Scores::dehumanization`] comes from, of several the first: a raw one, where the raw text scores as
+    /// high as its normalized view. None for a text without content, and where the model gives no such score.
+    pub fn highest_window(&self) -> Option<&WindowScores> {
+        let here = |window: &&WindowScores| {
+            window.probabilities.dehumanization >= self.probabilities.dehumanization
+        };
+        self.windows.iter().find(here).filter(|_| self.labels.has(Role::Dehumanization))
+    }
+
     /// Probability that the text attacks a protected group in any manner.
     pub fn hate(&self) -> f32 {
         self.probabilities.hate
@@ -203,6 +213,20 @@ impl Scores {
         let named: Vec<_> = named.map(|(name, &p)| (name, Some(six_decimals(p)))).collect();
         serialize_group(map, "labels", &named)
     }
+
+    /// The entries that stand after those of a verdict.
+    pub(crate) fn serialize_windows<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        #[derive(Serialize)]
+        struct Bytes {
+            start: usize,
+            end: usize,
+        }
+        map.serialize_entry("windows", &self.windows.len())?;
+        if let Some(WindowScores { bytes, .. }) = self.highest_window() {
+            map.serialize_entry("highest", &Bytes { start: bytes.start, end: bytes.end })?;
+        }
+        Ok(())
+    }
 }
 
 /// An object of the probabilities that there are, if there are any.
@@ -230,7 +254,7 @@ impl Serialize for Scores {
             map.serialize_entry("error", &reason.to_string())?;
         } else {
             self.serialize_probabilities(&mut map)?;
-            map.serialize_entry("windows", &self.windows.len())?;
+            self.serialize_windows(&mut map)?;
         }
         map.end()
     }
@@ -265,6 +289,16 @@ mod tests {
     }
 
     #[test]
+    fn the_highest_window_is_the_first_that_scores_as_the_text() {
+        let windows =
+            vec![window(0..9, 0.2, 0.9), window(4..12, 0.6, 0.1), window(8..16, 0.6, 0.1)];
+        let scores = Scores::from_windows(windows, &Arc::default());
+        assert_eq!(scores.highest_window(), Some(&scores.windows[1]));
+        let blank = Scores::without_content(Unscored::Blank, &Arc::default());
+        assert_eq!(blank.highest_window(), None);
+    }
+
+    #[test]
     fn serializes_in_the_documented_form() {
         let scores = Scores::from_windows(vec![window(0..3, 0.123_456_78, 1.0)], &Arc::default());
         let json = serde_json::to_string(&scores).unwrap();
@@ -275,7 +309,8 @@ mod tests {
                 r#""age":0.0,"disability":0.0,"serious_disease":0.0,"national_origin":0.0,"#,
                 r#""race":0.0,"ethnicity":0.0,"gender":0.0,"sexual_orientation":0.0},"#,
                 r#""ways":{"animal":1.0,"disease_or_filth":0.0,"object_or_machine":0.0,"#,
-                r#""monster_or_subhuman":0.0,"denial_of_mind_or_worth":0.0},"windows":1}"#
+                r#""monster_or_subhuman":0.0,"denial_of_mind_or_worth":0.0},"windows":1,"#,
+                r#""highest":{"start":0,"end":3}}"#
             )
         );
         let blank =

@@ -125,7 +125,7 @@ fn csv_keeps_its_columns_and_gains_those_of_the_scores() {
         header.iter().take(4).collect::<Vec<_>>(),
         ["id", "text", "note", "dignity.dehumanization"]
     );
-    assert_eq!(header.len(), 3 + 21);
+    assert_eq!(header.len(), 3 + 23);
     let rows: Vec<_> = reader.byte_records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 5);
     assert_eq!(&rows[0][1], b"a, \"b\"\nc");
@@ -400,6 +400,22 @@ fn a_reader_that_leaves_early_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
     assert!(!errors(&output).contains("panicked"), "{}", errors(&output));
+}
+
+#[test]
+fn a_long_text_tells_where_its_score_comes_from() {
+    let words = ["dog", "bird", "tree", "bread", "rain"];
+    let text: Vec<_> = (0..60).map(|at| words[at * at % 7 % 5]).collect();
+    let text = text.join(" ");
+    let files = Files::new(&[("long.txt", text.as_bytes())]);
+    let row = json_lines(&files.run(&["long.txt"]).stdout).remove(0);
+    let byte = |name: &str| row["dignity"]["highest"][name].as_u64().unwrap() as usize;
+    let (start, end) = (byte("start"), byte("end"));
+    assert!(row["dignity"]["windows"].as_u64().unwrap() > 2 && end - start < text.len() / 2);
+    let files = Files::new(&[("part.txt", &text.as_bytes()[start..end])]);
+    let part = json_lines(&files.run(&["part.txt"]).stdout).remove(0);
+    assert_eq!(part["dignity"]["windows"], 1);
+    assert_eq!(part["dignity"]["dehumanization"], row["dignity"]["dehumanization"]);
 }
 
 #[test]

@@ -54,6 +54,10 @@ impl Column {
             columns.push(Self::new(&["because"], Names));
         }
         columns.push(Self::new(&["windows"], Count));
+        if labels.has(Role::Dehumanization) {
+            columns.push(Self::new(&["highest", "start"], Count));
+            columns.push(Self::new(&["highest", "end"], Count));
+        }
         columns.push(Self::new(&["error"], Text));
         for policy in policies {
             columns.push(Self::new(&["policies", policy, "verdict"], Text));

@@ -99,7 +99,7 @@ impl Serialize for Outcome {
                     map.serialize_entry("verdict", &verdict.decision)?;
                     map.serialize_entry("because", &verdict.because)?;
                 }
-                map.serialize_entry("windows", &scores.windows.len())?;
+                scores.serialize_windows(&mut map)?;
             }
             Self::Failed(reason) => map.serialize_entry("error", reason)?,
         }
@@ -133,12 +133,13 @@ mod tests {
         let columns = Column::all(&Labels::default(), true, &[]);
         let row: std::collections::HashMap<_, _> =
             columns.iter().map(Column::name).zip(values(&good, &columns).unwrap()).collect();
-        assert_eq!(row.len(), 2 + 10 + 5 + 4);
+        assert_eq!(row.len(), 2 + 10 + 5 + 6);
         assert_eq!(row["dignity.dehumanization"], "0.75");
         assert_eq!(row["dignity.categories.caste"], "0.5");
         assert_eq!(row["dignity.ways.animal"], "0");
         assert_eq!(row["dignity.verdict"], "flag");
         assert_eq!(row["dignity.because"], "caste age");
+        assert_eq!((&*row["dignity.highest.start"], &*row["dignity.highest.end"]), ("0", "1"));
         let bad = values(&scored(Outcome::Failed("broken".into())), &columns).unwrap();
         assert_eq!(bad.len(), columns.len());
         assert_eq!(bad.last().map(String::as_str), Some("broken"));
@@ -148,7 +149,7 @@ mod tests {
         let columns = Column::all(&Labels::default(), true, &["a.b"]);
         let row: std::collections::HashMap<_, _> =
             columns.iter().map(Column::name).zip(values(&several, &columns).unwrap()).collect();
-        assert_eq!(row.len(), 2 + 10 + 5 + 4 + 2);
+        assert_eq!(row.len(), 2 + 10 + 5 + 6 + 2);
         assert_eq!(row["dignity.policies.a.b.verdict"], "flag");
         let json = serde_json::to_value(&several).unwrap();
         assert_eq!(json["policies"]["a.b"]["because"], serde_json::json!(["caste", "age"]));

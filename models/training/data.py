@@ -17,6 +17,7 @@ from labels import (CATEGORIES, CATEGORY_OF_CODE, CATEGORY_OFFSET, DEHUM, HATE, 
 from model import MAX_TOKENS, OVERLAP, WINDOW_TOKENS
 
 HERE = Path(__file__).resolve().parent
+POSTS = HERE / "posts.jsonl"  # our own, labelled
 PROSE = HERE / "templates" / "prose.txt"  # our own: harmless sentences of every kind
 FIRED, UNSURE_OF_HATE = 0.05, 0.3  # probabilities of an earlier model on general prose
 POOL_CHARACTERS = 200  # longer texts of the pool cost more time than they teach
@@ -139,6 +140,7 @@ class Corpus:
     train: list
     dev: list
     authored: list
+    posts: list  # our own: such as dehumanize, and such as only look like it
     pool: list
     pseudo: list  # texts of the pool with an earlier model's soft labels (pseudo.py), where there are any
     general: list  # English prose (general.py), where there is any, and our own: rows that nothing holds for
@@ -180,7 +182,7 @@ def read_corpus(directory, seed=0, pool=True):
     """
     directory = Path(directory)
     train, dev = read_jsonl(directory / "train.jsonl"), read_jsonl(directory / "dev.jsonl")
-    authored = read_jsonl(HERE / "authored.jsonl")
+    authored, posts = read_jsonl(HERE / "authored.jsonl"), read_jsonl(POSTS)
     ours = annotations()
     train = [{**r, **ours[r["id"]]} if r["id"] in ours and ours[r["id"]]["round"] > r["round"] else r for r in train]
     weak_rows = []
@@ -198,4 +200,4 @@ def read_corpus(directory, seed=0, pool=True):
     train = [r for i, r in enumerate(train) if i not in drop]
     path = directory / "pseudo.jsonl"
     pseudo = read_jsonl(path) if path.exists() else []
-    return Corpus(train, dev, authored, weak_rows, pseudo, read_general(directory / "general.jsonl"))
+    return Corpus(train, dev, authored, posts, weak_rows, pseudo, read_general(directory / "general.jsonl"))

@@ -41,6 +41,7 @@ class Options:
     invented: int = 0  # names that there are not, for each of some categories (substitution.py)
     templates: int = 0  # texts from our own templates an epoch (templates.py)
     context: int = 0  # texts an epoch set among harmless ones (context.py)
+    posts: int = 0  # how often an epoch has each of our own posts
     general: int = 0  # texts of general prose an epoch (draw_general)
     alone: float = 0.0  # the share of them that are harmless ones alone
     dehum_weight: float = 3.0
@@ -116,6 +117,8 @@ def epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, c
         examples += data.labelled(tokenizer, substituter.draw(o.substituted, rng), o.mentioned)
     if o.templates:
         examples += data.labelled(tokenizer, templates.draw(o.templates, random.Random(f"{o.seed}/templates/{epoch}")), o.mentioned)
+    if o.posts:
+        examples += data.labelled(tokenizer, corpus.posts, o.mentioned) * o.posts
     if context:
         examples += data.labelled(tokenizer, context.draw(o.context, random.Random(f"{o.seed}/context/{epoch}"), o.alone), o.mentioned)
     if o.general:
@@ -149,7 +152,7 @@ def fit(corpus, o, substituter=None, after_epoch=None, model=None, log=print):
     context = None
     if o.context:
         made = templates.draw(CONTEXT_TEMPLATES, random.Random(f"{o.seed}/context"))
-        context = Context(corpus.train + corpus.authored + made, corpus.pool, substituter, corpus.general)
+        context = Context(corpus.train + corpus.authored + corpus.posts + made, corpus.pool, substituter, corpus.general)
     plans, pool_at = [], o.pool_from
     for epoch in range(o.epochs):
         examples, pool_at = epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, context, pool_at)

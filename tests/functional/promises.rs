@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
-use dignity::{Category, Classifier, Decision, Policy, Scores, WindowScores};
+use dignity::{Category, Classifier, Decision, Policy, Scores, WindowScores, evaluate::Labels};
 use fastrand::Rng;
 
 use crate::suite::{
     Case, Kind, PLACES, cases, harmless_page, january_2021, masked, obfuscated, ordinary, planted,
+    posts,
 };
 
 /// How many words of harmless text a planted sentence is hidden in.
@@ -212,6 +213,28 @@ fn ordinary_sentences_are_rarely_flagged() {
         let share = flagged.len() as f64 / sentences.len() as f64;
         assert!(share <= most, "{share:.3}: {flagged:#?}");
     }
+}
+
+/// Posts as people write them, of no template.
+#[test]
+fn posts_that_no_training_saw_are_told_apart() {
+    let (texts, labels): (Vec<_>, Vec<_>) = posts().into_iter().unzip();
+    assert!(texts.len() >= 1_199, "{}", texts.len());
+    let scores = CLASSIFIER.score(&texts).unwrap();
+    let flagged = |kinds: &[&str]| {
+        let of_kind = |labels: &Labels| kinds.contains(&labels.function.as_deref().unwrap());
+        let decisions: Vec<_> = labels
+            .iter()
+            .zip(&scores)
+            .filter(|(labels, _)| of_kind(labels))
+            .map(|(_, scores)| policy().verdict(scores).decision == Decision::Flag)
+            .collect();
+        decisions.iter().filter(|flagged| **flagged).count() as f64 / decisions.len() as f64
+    };
+    let recall = flagged(&["explicit", "implicit"]);
+    assert!(recall >= 0.77, "{recall:.3}");
+    let (hateful, harmless) = (flagged(&["hateful"]), flagged(&["harmless"]));
+    assert!(hateful <= 0.11 && harmless <= 0.13, "{hateful:.3} {harmless:.3}");
 }
 
 #[test]

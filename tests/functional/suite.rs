@@ -8,14 +8,16 @@ use std::{
     ops::Range,
 };
 
-use dignity::{Category, Way};
+use dignity::{Category, Way, evaluate::Labels};
 use fastrand::Rng;
+use serde::Deserialize;
 
 const GROUPS: &str = include_str!("groups.tsv");
 const WORDS: &str = include_str!("words.tsv");
 const TEMPLATES: &str = include_str!("templates.tsv");
 const HARMLESS: &str = include_str!("harmless.txt");
 const ORDINARY: &str = include_str!("ordinary.txt");
+const POSTS: &str = include_str!("posts.jsonl");
 const JANUARY_2021: &str = include_str!("january_2021.tsv");
 
 const SEED: u64 = 0xd161;
@@ -551,6 +553,21 @@ pub(crate) fn harmless() -> Vec<&'static str> {
 /// The sentences of `ordinary.txt`.
 pub(crate) fn ordinary() -> Vec<&'static str> {
     ORDINARY.lines().collect()
+}
+
+/// The labelled posts of `posts.jsonl`.
+pub(crate) fn posts() -> Vec<(String, Labels)> {
+    #[derive(Deserialize)]
+    struct Post {
+        text: String,
+        #[serde(flatten)]
+        labels: Labels,
+    }
+    let post = |line| match serde_json::from_str(line) {
+        Ok(Post { text, labels }) => (text, labels),
+        Err(error) => panic!("{error}: {line}"),
+    };
+    POSTS.lines().map(post).collect()
 }
 
 /// The sentences of a harmless text of about `words` words, shuffled, and over again when all are used up.

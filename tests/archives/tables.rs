@@ -151,7 +151,7 @@ fn tables_and_texts_go_into_one_another() {
     std::fs::write(files.path("none.txt"), "").unwrap();
     files.good(&["none.txt", "-o", "none.parquet"]);
     let (none, _) = read(&files.path("none.parquet"));
-    assert_eq!((none.num_rows(), scores(&none).num_columns()), (0, 8));
+    assert_eq!((none.num_rows(), scores(&none).num_columns()), (0, 9));
 }
 
 #[test]

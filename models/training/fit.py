@@ -151,8 +151,9 @@ def fit(corpus, o, substituter=None, after_epoch=None, model=None, log=print):
     templates = Templates(substituter.targets) if o.templates or o.context else None
     context = None
     if o.context:
+        posts = corpus.posts if o.posts else []
         made = templates.draw(CONTEXT_TEMPLATES, random.Random(f"{o.seed}/context"))
-        context = Context(corpus.train + corpus.authored + corpus.posts + made, corpus.pool, substituter, corpus.general)
+        context = Context(corpus.train + corpus.authored + posts + made, corpus.pool, substituter, corpus.general)
     plans, pool_at = [], o.pool_from
     for epoch in range(o.epochs):
         examples, pool_at = epoch_examples(tokenizer, corpus, o, epoch, fixed, substituter, templates, context, pool_at)

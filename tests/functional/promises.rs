@@ -215,7 +215,7 @@ fn ordinary_sentences_are_rarely_flagged() {
     }
 }
 
-/// Posts as people write them, of no template.
+/// Posts in the manner of social networks, of no template.
 #[test]
 fn posts_that_no_training_saw_are_told_apart() {
     let (texts, labels): (Vec<_>, Vec<_>) = posts().into_iter().unzip();

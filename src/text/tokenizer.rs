@@ -26,6 +26,8 @@ pub(crate) struct Tokenizer {
     /// What vocabulary entries that begin a word begin with: nothing for WordPiece, "Ġ" for
     /// byte-level BPE, "▁" for SentencePiece.
     word_start: String,
+    /// The id that stands for what the vocabulary cannot spell, if any does.
+    unknown: Option<u32>,
 }
 
 /// How the vocabulary spells a word; less is likelier to be one.
@@ -33,8 +35,25 @@ pub(crate) struct Tokenizer {
 pub(crate) struct Spelling {
     /// Of how many vocabulary entries.
     pub(crate) pieces: usize,
-    /// The first entry's id; vocabularies list common words first.
-    pub(crate) rank: u32,
+    /// The product of the entries' numbers, from one; vocabularies list common ones first.
+    pub(crate) rank: u64,
+    /// How many letters the first entry has.
+    first: usize,
+}
+
+impl Spelling {
+    /// Whether `word`, which is spelled so, may be one.
+    pub(crate) fn is_word(&self, word: &str) -> bool {
+        let most = match word.len() {
+            ..5 => 1,
+            // Any five letters are two pieces, words are an ending and what it ends.
+            5 if self.first < 4 => 1,
+            5..8 => 2,
+            8..11 => 3,
+            _ => 4,
+        };
+        self.pieces <= most
+    }
 }
 
 impl Tokenizer {
@@ -57,7 +76,10 @@ impl Tokenizer {
         let words = inner.encode("a a", false).map_err(TokenizerError::Load)?;
         let word = words.get_tokens().last().and_then(|token| token.strip_suffix('a'));
         let word_start = word.unwrap_or_default().to_owned();
-        Ok(Self { inner, prefix, suffix, word_start })
+        // Of no vocabulary is what Unicode keeps for private use.
+        let private = inner.get_model().tokenize("\u{10fffd}").unwrap_or_default();
+        let unknown = (private.len() == 1).then(|| private[0].id);
+        Ok(Self { inner, prefix, suffix, word_start, unknown })
     }
 
     /// The number of ids, special tokens included.
@@ -80,23 +102,41 @@ impl Tokenizer {
     ///
     /// Case is ignored.
     pub(crate) fn spells(&self, word: &str) -> Option<Spelling> {
-        let entry = format!("{}{}", self.word_start, word.to_lowercase());
-        if let Some(rank) = self.inner.token_to_id(&entry) {
-            return Some(Spelling { pieces: 1, rank });
+        self.spelling(word).filter(|spelling| spelling.is_word(word))
+    }
+
+    /// The entry of the vocabulary that `word` is as a whole. Case is ignored.
+    pub(crate) fn entry(&self, word: &str) -> Option<Spelling> {
+        let id = self.inner.token_to_id(&self.as_entry(word))?;
+        Some(Spelling { pieces: 1, rank: u64::from(id) + 1, first: word.len() })
+    }
+
+    /// Of which entries the vocabulary makes up `word`, which is of letters alone, be it a word or
+    /// not. None if it cannot, or of more than four.
+    ///
+    /// Case is ignored.
+    pub(crate) fn spelling(&self, word: &str) -> Option<Spelling> {
+        if let Some(entry) = self.entry(word) {
+            return Some(entry);
         }
-        let most = match word.len() {
-            ..5 => return None,
-            5..8 => 2,
-            8..11 => 3,
-            _ => 4,
-        };
-        let tokens = self.inner.get_model().tokenize(&entry).ok()?;
+        let tokens = self.inner.get_model().tokenize(&self.as_entry(word)).ok()?;
         // One token that is not the word stands for what the vocabulary cannot spell.
-        let spelled = (2..=most).contains(&tokens.len());
-        // Any five letters are two pieces, words are an ending and what it ends.
-        let stem = || tokens[0].value.len() >= self.word_start.len() + 4;
-        let is_word = spelled && (word.len() > 5 || stem());
-        is_word.then(|| Spelling { pieces: tokens.len(), rank: tokens[0].id })
+        let spelled = (2..=4).contains(&tokens.len());
+        let numbers = tokens.iter().map(|token| u64::from(token.id) + 1);
+        spelled.then(|| Spelling {
+            pieces: tokens.len(),
+            rank: numbers.fold(1, u64::saturating_mul),
+            first: tokens[0].value.len().saturating_sub(self.word_start.len()),
+        })
+    }
+
+    fn as_entry(&self, word: &str) -> String {
+        format!("{}{}", self.word_start, word.to_lowercase())
+    }
+
+    /// Whether some of the text that `ids` stand for is unknown to the vocabulary.
+    pub(crate) fn is_any_unknown(&self, ids: &[u32]) -> bool {
+        self.unknown.is_some_and(|unknown| ids.contains(&unknown))
     }
 
     /// How many tokens `text` is.

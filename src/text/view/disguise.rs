@@ -1,12 +1,15 @@
 //! Words in leetspeak ("v3rm1n") or stretched ("verrrmin"), decoded where that spells a word.
 
-use super::{Mapped, collect};
-use crate::text::{Spelling, Tokenizer};
+use std::ops::Range;
+
+use super::{
+    Mapped, collect,
+    reading::{Standard, read, shortened},
+};
+use crate::text::Tokenizer;
 
 /// Part numbers, hashes and encoded data are long; disguised words, stretching aside, are not.
 const LONGEST: usize = 24;
-/// How many readings of a word are tried at most.
-const READINGS: usize = 64;
 
 /// The letters that a digit or sign may stand for.
 pub(super) fn letters_of(substitute: char) -> &'static [char] {
@@ -19,7 +22,7 @@ pub(super) fn letters_of(substitute: char) -> &'static [char] {
         '6' | '9' => &['g'],
         '7' | '+' => &['t'],
         '8' => &['b'],
-        '!' => &['i'],
+        '!' => &['i', 'l'],
         _ => &[],
     }
 }
@@ -38,13 +41,14 @@ pub(super) fn undo(characters: &[Mapped], tokenizer: &Tokenizer) -> Vec<Mapped> 
             continue;
         }
         for part in chunk.chunk_by(|a, b| is_of_part(a.char) == is_of_part(b.char)) {
-            let (before, word, after) = trim(part);
-            undone.extend_from_slice(before);
-            match decode(word, tokenizer) {
-                Some(decoded) => undone.extend(decoded),
-                None => undone.extend_from_slice(word),
+            match disguised(part, tokenizer) {
+                Some((range, word)) => {
+                    undone.extend_from_slice(&part[..range.start]);
+                    undone.extend(word);
+                    undone.extend_from_slice(&part[range.end..]);
+                }
+                None => undone.extend_from_slice(part),
             }
-            undone.extend_from_slice(after);
         }
     }
     undone
@@ -63,7 +67,17 @@ fn is_address(chunk: &[Mapped]) -> bool {
     let technical = |mapped: &Mapped| {
         matches!(mapped.char, '_' | '=' | '&' | '%' | '~' | '\\' | '<' | '>' | '{' | '}' | '^')
     };
-    first.is_some_and(|mapped| mapped.char == '@')
+    let mention = || {
+        let start = chunk.iter().position(|mapped| mapped.char == '@').unwrap_or(0) + 1;
+        let name = chunk[start..].iter().take_while(|mapped| mapped.char.is_alphanumeric()).count();
+        !chunk.get(start + name).is_some_and(|mapped| "@$".contains(mapped.char))
+    };
+    // A UUID; other hashes are single words.
+    let alphanumeric = || chunk.iter().filter(|mapped| mapped.char.is_ascii_alphanumeric());
+    let hexadecimal = alphanumeric().count() >= 16
+        && alphanumeric().all(|mapped| mapped.char.is_ascii_hexdigit());
+    hexadecimal
+        || first.is_some_and(|mapped| mapped.char == '@') && mention()
         || chunk.windows(3).any(|three| dotted(three) || scheme(three))
         || chunk.iter().any(technical)
 }
@@ -73,119 +87,57 @@ fn is_of_part(char: char) -> bool {
     char.is_alphanumeric() || is_substitute(char)
 }
 
-/// A word without the signs around it that are punctuation: "rats!", "+rats", "C++".
-fn trim(part: &[Mapped]) -> (&[Mapped], &[Mapped], &[Mapped]) {
+/// Where in `part` a word in disguise is, and the word.
+///
+/// Signs at its ends are punctuation ("rats!", "+rats", "C++"), unless they complete a word
+/// ("!mportant").
+fn disguised(part: &[Mapped], tokenizer: &Tokenizer) -> Option<(Range<usize>, Vec<Mapped>)> {
     let is_of_word = |mapped: &Mapped| mapped.char.is_alphanumeric() || mapped.char == '$';
-    let Some(start) = part.iter().position(is_of_word) else { return (part, &[], &[]) };
-    let end = part.iter().rposition(is_of_word).map_or(start, |last| last + 1);
-    (&part[..start], &part[start..end], &part[end..])
-}
-
-/// A character that stands once or several times in a row.
-#[derive(Clone, Copy)]
-struct Run<'a> {
-    same: &'a [Mapped],
-}
-
-impl Run<'_> {
-    fn char(&self) -> char {
-        self.same.first().map_or('\0', |mapped| mapped.char)
-    }
-
-    fn is_stretched(&self) -> bool {
-        self.same.len() >= 3
-    }
-
-    /// What the run may be read as: a letter in place of its own, if any, and how often.
-    fn readings(&self) -> impl Iterator<Item = (Option<char>, usize)> {
-        let letters = letters_of(self.char());
-        let own = letters.is_empty().then_some(None);
-        let counts = if self.is_stretched() { 1..3 } else { self.same.len()..self.same.len() + 1 };
-        let letters = letters.iter().copied().map(Some).chain(own);
-        letters.flat_map(move |letter| counts.clone().map(move |count| (letter, count)))
-    }
-}
-
-/// The word that `word` disguises; none where it is an ordinary one, or spells nothing.
-fn decode(word: &[Mapped], tokenizer: &Tokenizer) -> Option<Vec<Mapped>> {
-    let ordinary = word.iter().all(|mapped| mapped.char.is_ascii_alphabetic());
-    let runs = || {
-        let same = |a: &Mapped, b: &Mapped| a.char.eq_ignore_ascii_case(&b.char);
-        word.chunk_by(same).map(|same| Run { same })
-    };
-    if runs().nth(LONGEST).is_some() {
-        return None;
-    }
-    let stretched = runs().any(|run| run.is_stretched());
-    let punctuated = runs().any(|run| "!|+".contains(run.char()) && run.same.len() > 1);
-    let readable = ordinary && stretched && is_stretched_word(word)
-        || !ordinary && !punctuated && is_leetspeak(&shortened(runs()), tokenizer);
-    if !readable {
-        return None;
-    }
-    let raw = collect(word);
-    if tokenizer.spells(&raw).is_some_and(|spelling| spelling.pieces == 1) {
-        return None;
-    }
-    // Every combination of the runs' readings, each a list of choices.
-    let mut readings: Vec<Vec<(Option<char>, usize)>> = vec![Vec::new()];
-    for run in runs() {
-        let mut longer = Vec::new();
-        for reading in &readings {
-            for choice in run.readings() {
-                let mut reading = reading.clone();
-                reading.push(choice);
-                longer.push(reading);
-            }
+    let start = part.iter().position(is_of_word)?;
+    let end = part.iter().rposition(is_of_word)? + 1;
+    let core = &part[start..end];
+    let ordinary = core.iter().all(is_letter);
+    let first = start.checked_sub(1).filter(|&before| match part[before].char {
+        '!' => true,
+        '@' => !ordinary,
+        _ => false,
+    });
+    let last = part.get(end).filter(|after| after.char == '@' && !ordinary).map(|_| end + 1);
+    if (first.is_some() || last.is_some()) && !is_entry(core, tokenizer) {
+        let whole = first.unwrap_or(start)..last.unwrap_or(end);
+        let word = &part[whole.clone()];
+        let decoded =
+            standard(word, tokenizer).and_then(|_| read(word, Standard::Entry, tokenizer));
+        if let Some(decoded) = decoded {
+            return Some((whole, decoded));
         }
-        longer.truncate(READINGS);
-        readings = longer;
     }
-    let spelled = readings.into_iter().filter_map(|reading| {
-        let letters: String = runs()
-            .zip(&reading)
-            .flat_map(|(run, &(letter, count))| {
-                std::iter::repeat_n(letter.unwrap_or(run.char()), count)
-            })
-            .collect();
-        let minimum = if ordinary { 2 } else { 4 };
-        let spelling = tokenizer.spells(&letters).filter(|_| letters.len() >= minimum)?;
-        // Of "good" and "god" for "goood" the commoner, in doubt the one that keeps more.
-        let single = runs().zip(&reading).filter(|(run, (_, n))| run.is_stretched() && *n == 1);
-        let shortened = single.count().min(16);
-        // Entries that are no word say little by their rank: of theirs the shortest.
-        let order = match spelling.pieces {
-            1 => u64::from(spelling.rank) << shortened,
-            _ => letters.len() as u64,
-        };
-        Some(((spelling.pieces, order), reading, spelling))
-    });
-    let (_, reading, Spelling { pieces, .. }) = spelled.min_by_key(|(order, ..)| *order)?;
-    // A word of several pieces must be clearly shorter to the model than its disguise.
-    let margin = if ordinary || pieces == 1 { 1 } else { 2 };
-    let raw_pieces = tokenizer.pieces(&raw)?;
-    // A single piece is not the word, which the vocabulary lacks: it stands for the unknown.
-    if raw_pieces > 1 && raw_pieces < pieces + margin {
-        return None;
-    }
-    let upper = !word.iter().any(|mapped| mapped.char.is_ascii_lowercase());
-    let decoded = runs().zip(reading).flat_map(|(run, (letter, count))| {
-        let case = move |letter: char| if upper { letter.to_ascii_uppercase() } else { letter };
-        let end = run.same.last().map_or(0, |mapped| mapped.end);
-        run.same.iter().take(count).enumerate().map(move |(index, mapped)| Mapped {
-            char: letter.map_or(mapped.char, case),
-            start: mapped.start,
-            end: if index + 1 == count { end } else { mapped.end },
-        })
-    });
-    Some(decoded.collect())
+    let decoded = read(core, standard(core, tokenizer)?, tokenizer)?;
+    Some((start..end, decoded))
 }
 
-/// One character of each stretched run and all of the others.
-fn shortened<'a>(runs: impl Iterator<Item = Run<'a>>) -> Vec<Mapped> {
-    runs.flat_map(|run| if run.is_stretched() { &run.same[..1] } else { run.same })
-        .copied()
-        .collect()
+fn is_letter(mapped: &Mapped) -> bool {
+    mapped.char.is_ascii_alphabetic()
+}
+
+/// Whether letters are an entry of the vocabulary as a whole.
+fn is_entry(word: &[Mapped], tokenizer: &Tokenizer) -> bool {
+    tokenizer.entry(&collect(word)).is_some()
+}
+
+/// What `word` must spell to be one in disguise; none where it is not: an ordinary word, or a price,
+/// an ordinal, a hash or a numeronym.
+fn standard(word: &[Mapped], tokenizer: &Tokenizer) -> Option<Standard> {
+    let repeated = |two: &[Mapped]| two[0].char == two[1].char && "!|+".contains(two[0].char);
+    let short = shortened(word);
+    if short.len() > LONGEST || word.windows(2).any(repeated) || is_entry(word, tokenizer) {
+        None
+    } else if word.iter().all(is_letter) {
+        let stretched = short.len() < word.len() && is_stretched_word(word);
+        stretched.then_some(Standard::Stretched)
+    } else {
+        leetspeak(&short, tokenizer)
+    }
 }
 
 /// Whether letters in a row may be a word drawn out, not "www", "AAA" or a Roman number.
@@ -195,17 +147,14 @@ fn is_stretched_word(word: &[Mapped]) -> bool {
     !one_letter && !roman
 }
 
-/// Whether letters with digits and signs among them have the form of a word in leetspeak rather than
-/// of a quantity, an ordinal, a price, a part number, a hash or a numeronym.
-fn is_leetspeak(word: &[Mapped], tokenizer: &Tokenizer) -> bool {
+/// What letters with digits and signs among them must spell, by how much they look like leetspeak.
+fn leetspeak(word: &[Mapped], tokenizer: &Tokenizer) -> Option<Standard> {
     let is_digit = |mapped: &Mapped| mapped.char.is_ascii_digit();
-    let is_letter = |mapped: &Mapped| mapped.char.is_ascii_alphabetic();
     let letters = word.iter().filter(|mapped| is_letter(mapped)).count();
     let readable = word.iter().all(|mapped| is_letter(mapped) || is_substitute(mapped.char));
-    if !readable || word.len() < 4 || word.len() > LONGEST || letters * 2 < word.len() {
-        return false;
+    if !readable || word.len() < 4 || letters == 0 {
+        return None;
     }
-    let quantity = word.iter().take_while(|mapped| is_digit(mapped)).count() >= 2;
     let stem = word.len() - word.iter().rev().take_while(|mapped| is_digit(mapped)).count();
     let numbered = word[..stem].iter().all(is_letter);
     let numeronym = match word {
@@ -220,18 +169,46 @@ fn is_leetspeak(word: &[Mapped], tokenizer: &Tokenizer) -> bool {
     let hash = word.len() >= 7
         && word.iter().all(|mapped| mapped.char.is_ascii_hexdigit())
         && word.iter().filter(|mapped| is_digit(mapped)).count() >= 2;
+    let literal = match word {
+        [zero, base, digit, ..] if zero.char == '0' => {
+            base.char == 'x' || base.char == 'b' && is_digit(digit) && "01".contains(digit.char)
+        }
+        _ => false,
+    };
     let symbol = matches!(word, [first, rest @ ..] if first.char == '$'
         && rest.len() <= 5 && rest.iter().all(|mapped| mapped.char.is_ascii_uppercase()));
-    !(quantity || numbered || numeronym || hash || symbol || is_compound(word, tokenizer))
+    if numbered || numeronym || hash || literal || symbol || is_compound(word, tokenizer) {
+        return None;
+    }
+    let quantity = word.iter().take_while(|mapped| is_digit(mapped)).count() >= 2;
+    let joined = word.iter().any(|mapped| "+|".contains(mapped.char));
+    // "armv7a"
+    let is_version = |two: &[Mapped]| two[0].char.eq_ignore_ascii_case(&'v') && is_digit(&two[1]);
+    let substituted = word.iter().filter(|mapped| is_substitute(mapped.char)).count();
+    let versioned = substituted == 1 && word.windows(2).any(is_version);
+    // "N1MaxP4", "UInt16Array", "AT91SAM"
+    let lower = word.iter().any(|mapped| mapped.char.is_ascii_lowercase());
+    let upper = word.iter().skip(1).any(|mapped| mapped.char.is_ascii_uppercase());
+    let of_digits = word.iter().all(|mapped| mapped.char.is_ascii_alphanumeric());
+    let capital = upper && (lower || of_digits);
+    // "h1n1"
+    let alternating = word.last().is_some_and(is_digit)
+        && !word.windows(2).any(|two| is_letter(&two[0]) && is_letter(&two[1]));
+    let number = |same: &[Mapped]| is_digit(&same[0]) && same.len() > 2;
+    let numbers = word.chunk_by(|a, b| is_digit(a) == is_digit(b)).any(number);
+    Some(if quantity || joined || versioned || letters * 2 + 1 < word.len() {
+        Standard::Entry
+    } else if capital || alternating || numbers {
+        Standard::Word
+    } else {
+        Standard::Pronounceable
+    })
 }
 
 /// Whether a single digit or sign stands between two words: "peer4peer", "cats@home", "wow!nice".
 fn is_compound(word: &[Mapped], tokenizer: &Tokenizer) -> bool {
     let mut parts = word.split(|mapped| is_substitute(mapped.char));
-    let is_word = |part: &[Mapped]| {
-        let whole = |spelling: Spelling| spelling.pieces == 1;
-        part.len() >= 3 && tokenizer.spells(&collect(part)).is_some_and(whole)
-    };
+    let is_word = |part: &[Mapped]| part.len() >= 3 && is_entry(part, tokenizer);
     let (first, second) = (parts.next(), parts.next());
     parts.next().is_none() && first.is_some_and(is_word) && second.is_some_and(is_word)
 }

@@ -9,6 +9,7 @@ mod characters;
 mod confusables;
 mod disguise;
 mod emoji;
+mod reading;
 mod spacing;
 mod suspicion;
 #[cfg(test)]

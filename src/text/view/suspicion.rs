@@ -39,7 +39,12 @@ impl Before {
         let sign = self.last_but_one;
         let mention = self.last == '@' && !sign.is_alphanumeric() && sign != '@';
         let substituted = char.is_ascii_alphabetic() && is_substitute(self.last) && !mention
-            || self.letter && (char == '$' || self.sign && char.is_ascii_digit());
+            || self.letter
+                && match char {
+                    '$' => true,
+                    '@' => self.last.is_ascii_digit(),
+                    _ => self.sign && char.is_ascii_digit(),
+                };
         if char.is_alphanumeric() || is_substitute(char) {
             self.letter |= char.is_alphabetic();
             self.sign |= self.letter && !char.is_alphanumeric();
@@ -84,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_word_may_end_in_signs() {
-        for text in ["rat$", "ir1$", "iri$$", "the ir1$.", "an@1", "an1@1"] {
+        for text in ["rat$", "ir1$", "iri$$", "the ir1$.", "an@1", "an1@1", "an1@"] {
             assert!(is_suspicious(text), "{text}");
         }
         for text in ["go away at 5", "$5 off, 10$ each", "part 12-b", "wow! 11 of 12", "room b12"] {

@@ -1,10 +1,10 @@
 //! The view with the vocabulary of the shipped model; properties with that of the tiny one, too.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{disguise::letters_of, *};
 
 static TINY: LazyLock<Tokenizer> = LazyLock::new(|| {
     Tokenizer::from_bytes(include_bytes!("../../../tests/fixtures/tiny-bert/tokenizer.json"))
@@ -96,6 +96,14 @@ fn leetspeak_and_stretching_are_decoded_where_they_disguise_a_word() {
         ("goooood sooooo coooool nooo", "good so cool no"),
         ("r@@@@ts", "rats"),
         ("subhummmman", "subhuman"),
+        // More digits than letters, two letters for one digit, signs at the ends, "v" for "u".
+        ("d3v11s, 3x15t5, f4mi113$", "devils, exists, families"),
+        ("!nf0rm@7i0n, !mportant grandm@ 9r@ndm@", "information, important grandm@ grandma"),
+        ("b!ack Mus!ims, d!rt", "black Muslims, dirt"),
+        ("fvll 0f qv3er h0vrs, dvr1ng", "fvll 0f queer hours, during"),
+        ("c0v1d", "covid"),
+        // Words that the vocabulary lacks.
+        ("f1l7h 5l1m3 l33ch3s", "filth slime leeches"),
     ]);
 }
 
@@ -124,6 +132,40 @@ fn disguises_come_together() {
     ]);
 }
 
+#[test]
+fn most_words_are_known_in_leetspeak_and_most_codes_are_not_taken_for_words() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let text = include_str!("../../../tests/functional/ordinary.txt");
+    let words: BTreeSet<_> =
+        text.split(|char: char| !char.is_ascii_lowercase()).filter(|word| word.len() > 4).collect();
+    let (mut disguised, mut known) = (0, 0);
+    for word in words {
+        let substituted: String = word
+            .chars()
+            .map(|char| {
+                let substitutes: Vec<_> =
+                    "013456789!@$".chars().filter(|&s| letters_of(s).contains(&char)).collect();
+                random.choice(substitutes).filter(|_| random.u8(..10) < 7).unwrap_or(char)
+            })
+            .collect();
+        if substituted != word {
+            disguised += 1;
+            known += usize::from(view(&format!("a {substituted} b")) == format!("a {word} b"));
+        }
+    }
+    assert!(disguised > 2_000 && known * 5 > disguised * 4, "{known} of {disguised}");
+
+    let alphabet = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let mut read = 0;
+    for _ in 0..10_000 {
+        let length = random.usize(4..11);
+        let code: String =
+            (0..length).map(|_| random.choice(alphabet).unwrap()).map(char::from).collect();
+        read += usize::from(view(&code) != code);
+    }
+    assert!(read < 100, "{read}");
+}
+
 /// Texts that are what they seem.
 const CLEAN: &[&str] = &[
     "",
@@ -131,6 +173,7 @@ const CLEAN: &[&str] = &[
     "Go away at 5 and be back by 7pm on the 3rd, 21st or 30th.",
     "B2B, B2C, p2p and e2e; mp3s, mp4, 3d, 4k, 1080p60.",
     "A4-1750 and BC547, LM317T, AT91SAM, H264, USB3.1, x86-64, A320neo.",
+    "N1MaxP4, f8e4m3, armv7a, thumbv7a, V1 and v2.1a, 0b1101, 0xdecade, UInt16Array",
     "h1n1 and covid19, COVID-19, H5N1, CD4, p53, IL6, vitamin B12, CO2, H2O, C6H12O6.",
     "the U.S.A., the U.S., the E.U., N.A.T.O. and the U.S.S.R.",
     "5 0 2 7 and 0 1 1 0 and A B C D E F and a, b, c, d",

@@ -159,8 +159,20 @@ fn a_text_in_disguise_is_scored_as_it_is_and_as_its_view() {
 }
 
 #[test]
+fn a_text_that_the_vocabulary_knows_only_in_its_view_is_scored_as_that() {
+    // Of the first two words the tokenizer would make one unknown token.
+    let texts = ["no bird🐕 or water", "no bird dog or water", "no bird🐕 or w\u{a5}ter"];
+    let [emoji, named, unknown] = TOGETHER.score(&texts).unwrap().try_into().unwrap();
+    let views = |scores: &Scores| -> Vec<_> { scores.windows.iter().map(|w| w.view).collect() };
+    assert_eq!(views(&emoji), [TextView::Normalized]);
+    assert_eq!(emoji.probabilities, named.probabilities);
+    assert_eq!(emoji.windows[0].bytes, 0..texts[0].len());
+    assert_eq!(views(&unknown), [TextView::Raw, TextView::Normalized]);
+}
+
+#[test]
 fn a_long_text_in_disguise_has_windows_of_both_views_in_bytes_of_the_original() {
-    let text = "The b1rd and w\u{430}ter came again. ".repeat(20);
+    let text = "The b1rd and w@ter came again. ".repeat(20);
     let scores = TOGETHER.score(&[&text]).unwrap().remove(0);
     let normalized = scores.windows.iter().filter(|w| w.view == TextView::Normalized);
     let bytes: Vec<_> = normalized.map(|window| window.bytes.clone()).collect();

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use dignity::{
     Classifier, ClassifierBuilder, Decision, EngineKind, OutputActivation, Policy, Precision, Role,
-    Roles, Scores,
+    Roles, Scores, TextView,
 };
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
@@ -65,8 +65,14 @@ fn labels_go_by_their_names_and_probabilities_are_those_of_transformers() {
         let golden: Vec<Value> = serde_json::from_slice(&golden).unwrap();
         let texts: Vec<_> = golden.iter().map(|row| row["text"].as_str().unwrap()).collect();
         for (scores, row) in classifier.score(&texts).unwrap().iter().zip(&golden) {
-            // Where a normalized view is read too, the larger counts.
-            let raw = &scores.windows[0].probabilities.labels;
+            // A normalized view is not what transformers reads; of a text with an emoji that the
+            // vocabulary lacks there is nothing else.
+            let [window, ..] = scores.windows.as_slice() else { panic!("{}", row["text"]) };
+            if window.view == TextView::Normalized {
+                assert!(!row["text"].as_str().unwrap().is_ascii(), "{}", row["text"]);
+                continue;
+            }
+            let raw = &window.probabilities.labels;
             for (ours, theirs) in raw.iter().zip(row["probabilities"].as_array().unwrap()) {
                 let apart = (f64::from(*ours) - theirs.as_f64().unwrap()).abs();
                 assert!(apart < 1e-4, "{family}: {apart} apart, {}", row["text"]);

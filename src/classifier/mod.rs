@@ -244,6 +244,8 @@ impl Classifier {
             Reading { view, tokens, windows }
         };
         let raw = self.tokenizer.tokenize(text)?;
+        let is_any_unknown = |ids: &[u32]| self.tokenizer.is_any_unknown(ids);
+        let mut view_alone = false;
         let mut readings = Vec::with_capacity(1);
         if let Some(view) = self.normalized_view(text) {
             let mut tokens = self.tokenizer.tokenize(view.text())?;
@@ -252,10 +254,12 @@ impl Classifier {
                     let bytes = view.original(*start..*end);
                     (*start, *end) = (bytes.start, bytes.end);
                 }
+                // Of a word with an emoji the model would read only that it is unknown, and guess.
+                view_alone = is_any_unknown(&raw.ids) && !is_any_unknown(&tokens.ids);
                 readings.push(reading(TextView::Normalized, tokens));
             }
         }
-        if !raw.ids.is_empty() {
+        if !raw.ids.is_empty() && !view_alone {
             readings.insert(0, reading(TextView::Raw, raw));
         }
         if readings.is_empty() {

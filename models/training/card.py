@@ -7,7 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from data import PROSE
+from data import POSTS, PROSE, read_jsonl
 from functional import FIGURES as FUNCTIONAL, OBFUSCATIONS
 from head import GENERAL
 from labels import CATEGORIES, CATEGORY_OFFSET
@@ -81,6 +81,7 @@ def sections(figures, out):
     drawn = sorted({o["templates"] for o in stages if o["templates"]})
     soft = sum(o["pseudo_rows"] * (o["stop"] or o["epochs"]) for o in stages)
     in_context = sorted({o["context"] for o in stages if o["context"]})
+    posts = read_jsonl(POSTS)
     general = sorted({o["general"] for o in stages if o["general"]})
     swapped = sorted({o["substituted"] for o in stages if o["substituted"]})
     return {
@@ -110,7 +111,7 @@ def sections(figures, out):
         "SUITE_OBFUSCATED": ", ".join(f"{kind.replace('_', ' ')} {number(suite['obfuscated'][kind])}" for kind in OBFUSCATIONS),
         "SUITE_EXPLICIT": number(suite["explicit"]),
         "SOURCES": "\n".join(row(s, *SOURCES[s], f"{by_source[s, 'train']:,}", f"{by_source[s, 'dev']:,}") for s in SOURCES),
-        "AUTHORED": f"{run['authored_rows']:,}",
+        "AUTHORED": f"{run['authored_rows']:,}", "POSTS": f"{len(posts):,}", "POSTS_DEHUM": f"{sum(r['dehum'] for r in posts):,}",
         "NEAR": annotated_train - run["train_rows"],
         "POOL": f"\nBesides, rows of the same data sets outside train and dev were drawn by epoch ({', '.join(f'{n:,}' for n in pool)}; texts of at "
                 f"most 200 characters, none that nearly repeats a dev text) with the data sets' own labels, at a weight of {weights}: hateful ones teach `hate` alone, "

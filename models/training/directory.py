@@ -9,7 +9,7 @@ from labels import LABELS, roles
 from model import CONFIG_FIELDS, OVERLAP, WINDOW_TOKENS, Classifier, base_directory, load_tokenizer
 from quantize import load_weights, write_weights
 
-NAME, VERSION = "dignity-small-en", "0.7.0"
+NAME, VERSION = "dignity-small-en", "0.8.0"
 
 
 def digest(path):

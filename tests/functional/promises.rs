@@ -232,9 +232,9 @@ fn posts_that_no_training_saw_are_told_apart() {
         decisions.iter().filter(|flagged| **flagged).count() as f64 / decisions.len() as f64
     };
     let recall = flagged(&["explicit", "implicit"]);
-    assert!(recall >= 0.77, "{recall:.3}");
+    assert!(recall >= 0.83, "{recall:.3}");
     let (hateful, harmless) = (flagged(&["hateful"]), flagged(&["harmless"]));
-    assert!(hateful <= 0.11 && harmless <= 0.13, "{hateful:.3} {harmless:.3}");
+    assert!(hateful <= 0.08 && harmless <= 0.11, "{hateful:.3} {harmless:.3}");
 }
 
 #[test]

@@ -223,8 +223,9 @@ impl Classifier {
     /// another script made plain, "v3rm1n", "v e r m i n" and "verrrmin" decoded, emoji named. None
     /// where that changes nothing.
     ///
-    /// Whether letters spell a word is judged by the model's vocabulary. Ordinary texts in any
-    /// script, part numbers, prices, addresses and abbreviations are their own view.
+    /// Whether letters spell a word is judged by the model's vocabulary, in leetspeak also by whether
+    /// they can be pronounced like an English one. Ordinary texts in any script, part numbers,
+    /// prices, addresses and abbreviations are their own view.
     pub fn normalized_view(&self, text: &str) -> Option<NormalizedView> {
         NormalizedView::of(text, &self.tokenizer)
     }

@@ -25,7 +25,7 @@ pub(super) enum Standard {
 
 impl Standard {
     /// How the vocabulary spells letters that meet the standard.
-    fn met_by(self, letters: &str, tokenizer: &Tokenizer) -> Option<Spelling> {
+    pub(super) fn met_by(self, letters: &str, tokenizer: &Tokenizer) -> Option<Spelling> {
         let shortest = match self {
             Self::Entry => 5,
             Self::Word | Self::Pronounceable => 4,

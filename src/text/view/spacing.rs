@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     Mapped,
     disguise::{is_substitute, letters_of},
+    reading::Standard,
 };
 use crate::text::Tokenizer;
 
@@ -133,11 +134,20 @@ fn words(
         };
         written.iter().map(letter).collect()
     };
-    (0..2).find_map(|index| {
+    let words = (0..2).find_map(|index| {
         let letters = read(index);
         let words = segment(&letters, tokenizer)?;
         Some((letters, words))
-    })
+    });
+    // Else one word that the vocabulary lacks; initials and acronyms are capitals.
+    let one_word = || {
+        let letters = read(0);
+        let word: String = letters.iter().collect();
+        let small = letters.iter().all(char::is_ascii_lowercase) && letters.len() > FEWEST;
+        Standard::Pronounceable.met_by(&word, tokenizer).filter(|_| small)?;
+        Some((letters, std::iter::once(0..row.len()).collect()))
+    };
+    words.or_else(one_word)
 }
 
 /// Divides letters into words at the least cost.

@@ -119,6 +119,7 @@ fn letters_that_stand_apart_are_joined_where_they_spell() {
         ("t h e y a r e r a t s", "they are rats"),
         ("r * a * t * s", "rats"),
         ("v e r m 1 n", "vermin"),
+        ("all f i l t h, l.e.e.c.h.e.s", "all filth, leeches"),
     ]);
 }
 
@@ -176,7 +177,7 @@ const CLEAN: &[&str] = &[
     "N1MaxP4, f8e4m3, armv7a, thumbv7a, V1 and v2.1a, 0b1101, 0xdecade, UInt16Array",
     "h1n1 and covid19, COVID-19, H5N1, CD4, p53, IL6, vitamin B12, CO2, H2O, C6H12O6.",
     "the U.S.A., the U.S., the E.U., N.A.T.O. and the U.S.S.R.",
-    "5 0 2 7 and 0 1 1 0 and A B C D E F and a, b, c, d",
+    "5 0 2 7 and 0 1 1 0 and A B C D E F and a, b, c, d and a e i o u, and a s d f g",
     "gr8, m8, l8r, b4, 2day, 4ever, sk8er",
     "i18n, l10n, a11y and k8s in v1.2.3b4 and 3.5e10",
     "d41d8cd98f00b204e9800998ecf8427e 4f8a9c1 b4d5e77 3f2504e0-4f89-11d3-9a0c-0305e82c3301",

@@ -30,8 +30,8 @@ pub(crate) struct Tokenizer {
     unknown: Option<u32>,
 }
 
-/// How the vocabulary spells a word; less is likelier to be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How the vocabulary spells a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spelling {
     /// Of how many vocabulary entries.
     pub(crate) pieces: usize,

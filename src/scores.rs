@@ -117,8 +117,8 @@ impl fmt::Display for Unscored {
 ///
 /// A text in disguise (invisible characters, letters of other scripts, "v3rm1n", "v e r m i n", emoji)
 /// is read twice, as it is and as its [normalized view](crate::NormalizedView), and the larger
-/// probability counts for each label; as its view alone where the model's vocabulary knows all of that
-/// and not of the text.
+/// probability counts for each label. Where the model's vocabulary knows all of the view, windows of
+/// the text as it is that have what it does not know are left out.
 ///
 /// Serializes to the object that output rows carry: `dehumanization`, `hate`, `categories`, `ways`
 /// (those that the model has labels for), `labels` (of a model whose labels go by names of their own),

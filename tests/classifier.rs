@@ -171,6 +171,21 @@ fn a_text_that_the_vocabulary_knows_only_in_its_view_is_scored_as_that() {
 }
 
 #[test]
+fn of_a_long_text_windows_that_the_vocabulary_knows_are_read_as_they_are() {
+    let text = format!("{}A bird🐕. {0}", "The b1rd and w@ter came again. ".repeat(10));
+    let scores = TOGETHER.score(&[&text]).unwrap().remove(0);
+    let emoji = text.find('🐕').unwrap();
+    let of = |view| {
+        let bytes = scores.windows.iter().filter(move |w| w.view == view).map(|w| w.bytes.clone());
+        bytes.collect::<Vec<_>>()
+    };
+    assert!(of(TextView::Normalized).iter().any(|bytes| bytes.contains(&emoji)));
+    let raw = of(TextView::Raw);
+    assert!(raw.iter().all(|bytes| !bytes.contains(&emoji)));
+    assert_eq!((raw[0].start, raw[raw.len() - 1].end), (0, text.trim_end().len()));
+}
+
+#[test]
 fn a_long_text_in_disguise_has_windows_of_both_views_in_bytes_of_the_original() {
     let text = "The b1rd and w@ter came again. ".repeat(20);
     let scores = TOGETHER.score(&[&text]).unwrap().remove(0);

@@ -19,7 +19,7 @@ use crate::{
     policy::Policy,
     repeats::{Remembered, without_repeats},
     scores::{Probabilities, Scores, TextView, Unscored},
-    text::{NormalizedView, Tokenizer, TokenizerError, WindowLimits},
+    text::{NormalizedView, Tokenizer, TokenizerError, Tokens, WindowLimits},
 };
 
 /// Scores texts for dehumanizing language.
@@ -245,28 +245,37 @@ impl Classifier {
             Reading { view, tokens, windows }
         };
         let raw = self.tokenizer.tokenize(text)?;
+        let normalized = match self.normalized_view(text) {
+            Some(view) => Some(self.tokenize_view(&view)?),
+            None => None,
+        };
+        let normalized = normalized.filter(|view| !view.ids.is_empty() && view.ids != raw.ids);
+        let mut raw = reading(TextView::Raw, raw);
         let is_any_unknown = |ids: &[u32]| self.tokenizer.is_any_unknown(ids);
-        let mut view_alone = false;
-        let mut readings = Vec::with_capacity(1);
-        if let Some(view) = self.normalized_view(text) {
-            let mut tokens = self.tokenizer.tokenize(view.text())?;
-            if tokens.ids != raw.ids && !tokens.ids.is_empty() {
-                for (start, end) in &mut tokens.offsets {
-                    let bytes = view.original(*start..*end);
-                    (*start, *end) = (bytes.start, bytes.end);
-                }
-                // Of a word with an emoji the model would read only that it is unknown, and guess.
-                view_alone = is_any_unknown(&raw.ids) && !is_any_unknown(&tokens.ids);
-                readings.push(reading(TextView::Normalized, tokens));
-            }
+        if normalized.as_ref().is_some_and(|tokens| !is_any_unknown(&tokens.ids)) {
+            // Of a word with an emoji the model would read only that it is unknown, and guess.
+            let Reading { tokens, windows, .. } = &mut raw;
+            windows.retain(|window| !is_any_unknown(&tokens.ids[window.tokens.clone()]));
         }
-        if !raw.ids.is_empty() && !view_alone {
-            readings.insert(0, reading(TextView::Raw, raw));
-        }
+        let normalized = normalized.map(|tokens| reading(TextView::Normalized, tokens));
+        let readings: Vec<_> = std::iter::once(raw)
+            .chain(normalized)
+            .filter(|reading| !reading.windows.is_empty())
+            .collect();
         if readings.is_empty() {
             return without_content(Unscored::NoTokens);
         }
         Ok(WindowedText { readings, unscored: None })
+    }
+
+    /// The tokens of a view, with offsets into the original.
+    fn tokenize_view(&self, view: &NormalizedView) -> Result<Tokens, TokenizerError> {
+        let mut tokens = self.tokenizer.tokenize(view.text())?;
+        for (start, end) in &mut tokens.offsets {
+            let bytes = view.original(*start..*end);
+            (*start, *end) = (bytes.start, bytes.end);
+        }
+        Ok(tokens)
     }
 
     /// The probabilities of the windows at `indices`, computed in one batch.

@@ -1,8 +1,8 @@
 //! The normalized view: the text as a reader takes it in, its obfuscation undone.
 //!
-//! The view stands beside the raw text, and is read in its place only where the vocabulary knows all
-//! of it and not of that. What may be honest (Cyrillic in a Russian sentence, a part number, an
-//! abbreviation) stays as it is; what changes, changes because the characters are invisible or
+//! The view stands beside the raw text, of which windows with what the vocabulary does not know are
+//! left out where it knows all of the view. What may be honest (Cyrillic in a Russian sentence, a part
+//! number, an abbreviation) stays as it is; what changes, changes because the characters are invisible or
 //! stylistic variants of letters, or because the result spells a word of the model's vocabulary, or
 //! in leetspeak what can be pronounced, and the original does not.
 

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example functional_suite                        every case
 //! cargo run --example functional_suite -- --obfuscated leet   the explicit cases, hidden
+//! cargo run --example functional_suite -- --hurried typos      every case, typed in a hurry
 //! cargo run --example functional_suite -- --planted           long texts with a case planted
 //! cargo run --example functional_suite -- --january-2021      the post and its contrasts
 //! ```
@@ -16,6 +17,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use hurried::Hurry;
 use serde_json::{Value, json};
 use suite::{Case, Kind};
 
@@ -27,8 +29,11 @@ use suite::{Case, Kind};
 #[path = "../tests/functional/suite.rs"]
 mod suite;
 
+#[path = "../tests/functional/hurried.rs"]
+mod hurried;
+
 const USAGE: &str = "usage: functional_suite [--obfuscated leet|spacing|zero_width|homoglyphs|\
-                     stretched] [--planted] [--january-2021]";
+                     stretched] [--hurried typos|bare|chat|emoji] [--planted] [--january-2021]";
 
 fn row(case: &Case) -> Value {
     let ways: Vec<_> = case.ways.iter().map(|way| suite::letter(*way)).collect();
@@ -58,6 +63,18 @@ fn obfuscated(kind: Kind) -> Vec<Value> {
         .collect()
 }
 
+fn hurried(hurry: Hurry) -> Vec<Value> {
+    let mut rng = Rng::with_seed(5);
+    suite::cases()
+        .into_iter()
+        .map(|case| {
+            let id = format!("{}-{hurry}", case.id);
+            let text = hurried::hurried(&case.text, hurry, &mut rng);
+            row(&Case { id, text, ..case })
+        })
+        .collect()
+}
+
 fn planted() -> Vec<Value> {
     (0..4)
         .flat_map(|page| suite::PLACES.map(|place| (page, place)))
@@ -79,6 +96,10 @@ fn rows(arguments: &[String]) -> Option<Vec<Value>> {
         ["--obfuscated", name] => {
             let kind = Kind::ALL.into_iter().find(|kind| kind.to_string() == name)?;
             Some(obfuscated(kind))
+        }
+        ["--hurried", name] => {
+            let hurry = Hurry::ALL.into_iter().find(|hurry| hurry.to_string() == name)?;
+            Some(hurried(hurry))
         }
         ["--planted"] => Some(planted()),
         ["--january-2021"] => Some(suite::january_2021().iter().map(row).collect()),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 FIGURES = Path(__file__).resolve().parent / "functional.json"
 OBFUSCATIONS = ["leet", "spacing", "zero_width", "homoglyphs", "stretched"]
+HURRIES = ["typos", "bare", "chat", "emoji"]
 
 
 def cases(build, *arguments):
@@ -50,13 +51,16 @@ def main():
         "threshold": suite["flag"]["threshold"], "n": suite["n"], "positives": suite["positives"],
         "recall": suite["flag"]["recall"]["value"], "false_alarms": suite["flag"]["false_positive_rate"]["value"],
         "roc_auc": suite["dehumanization"]["roc_auc"]["value"], "hate_on_mentions": hate_on_mentions(args.build, args.model, lines),
-        "explicit": found, "obfuscated": {},
+        "explicit": found, "obfuscated": {}, "hurried": {},
         "by_function": [{"name": s["name"], "n": s["n"], "positives": s["positives"], "right": s["flag"]["accuracy"]["value"]} for s in suite["by_function"]],
         "by_category": [{"name": s["name"], "n": s["n"], "positives": s["positives"], "recall": s["flag"]["recall"]["value"],
                          "false_alarms": s["flag"]["false_positive_rate"]["value"]} for s in suite["by_category"]],
     }
     for kind in OBFUSCATIONS:
         figures["obfuscated"][kind] = evaluated(args.build, args.model, cases(args.build, "--obfuscated", kind))["flag"]["recall"]["value"]
+    for kind in HURRIES:
+        flag = evaluated(args.build, args.model, cases(args.build, "--hurried", kind))["flag"]
+        figures["hurried"][kind] = {"recall": flag["recall"]["value"], "false_alarms": flag["false_positive_rate"]["value"]}
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
 
 

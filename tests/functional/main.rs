@@ -11,6 +11,8 @@
 
 mod generator;
 #[cfg(feature = "shipped")]
+mod hurried;
+#[cfg(feature = "shipped")]
 mod promises;
 #[allow(dead_code, reason = "the example prints what no test reads")]
 mod suite;

@@ -5,9 +5,12 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 use dignity::{Category, Classifier, Decision, Policy, Scores, WindowScores, evaluate::Labels};
 use fastrand::Rng;
 
-use crate::suite::{
-    Case, Kind, PLACES, cases, harmless_page, january_2021, masked, obfuscated, ordinary, planted,
-    posts,
+use crate::{
+    hurried::{Hurry, hurried},
+    suite::{
+        Case, Kind, PLACES, cases, harmless_page, january_2021, masked, obfuscated, ordinary,
+        planted, posts,
+    },
 };
 
 /// How many words of harmless text a planted sentence is hidden in.
@@ -178,6 +181,33 @@ fn hiding_the_telling_words_hides_little() {
     assert!(
         lost.values().all(|lost| *lost <= 0.05),
         "of recall {plain:.3} are lost {lost:.3?}\n{examples}"
+    );
+}
+
+#[test]
+fn typing_in_a_hurry_changes_little() {
+    let rates = |scored: &[Scored]| {
+        [true, false].map(|dehumanizing| {
+            let among = scored.iter().filter(|one| one.case.dehumanizing == dehumanizing);
+            share(among, |one| one.flagged)
+        })
+    };
+    let [recall, alarms] = rates(&SCORED);
+    let mut rng = Rng::with_seed(5);
+    let mut changed = BTreeMap::new();
+    for hurry in Hurry::ALL {
+        let copy = |case: Case| Case { text: hurried(&case.text, hurry, &mut rng), ..case };
+        let [with, alarms_with] = rates(&scored(cases().into_iter().map(copy).collect()));
+        changed.insert(hurry, (recall - with, alarms_with - alarms));
+    }
+    // A mistyped word is another word to the tokenizer, or none.
+    let most = |hurry: &Hurry| if *hurry == Hurry::Typos { (0.07, 0.04) } else { (0.03, 0.025) };
+    assert!(
+        changed.iter().all(|(hurry, (lost, more))| {
+            let (most_lost, most_more) = most(hurry);
+            *lost <= most_lost && *more <= most_more
+        }),
+        "of recall {recall:.3} are lost, and to false alarms {alarms:.3} are added: {changed:.3?}"
     );
 }
 

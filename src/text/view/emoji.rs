@@ -9,7 +9,8 @@ const LONGEST: usize = 12;
 
 /// Puts the name of an emoji ("rat", "waving hand", "Norway flag") in its place, set off by spaces.
 ///
-/// Names leave skin tones out. The same emoji several times over is named once.
+/// Names leave skin tones out, and whether a woman or a man does something. The same emoji several
+/// times over is named once.
 pub(super) fn name(characters: &[Mapped]) -> Vec<Mapped> {
     let mut named = Named { characters: Vec::with_capacity(characters.len()), last: None };
     let mut rest = characters;
@@ -125,11 +126,56 @@ fn emoji_at(characters: &[Mapped]) -> Option<(&'static Emoji, usize)> {
     Some((emoji.with_skin_tone(SkinTone::Default).unwrap_or(emoji), index + 1 + selectors))
 }
 
-fn name_of(emoji: &Emoji) -> String {
-    match emoji.name().strip_prefix("flag: ") {
+/// What people call the emoji; where they have no other word for it, Unicode's name.
+fn name_of(emoji: &'static Emoji) -> String {
+    let emoji = whoever(emoji);
+    let name = common_name(emoji).unwrap_or(emoji.name());
+    match name.strip_prefix("flag: ") {
         Some(place) => format!("{place} flag"),
-        None => emoji.name().replace([':', ','], ""),
+        None => name.strip_prefix("person ").unwrap_or(name).replace([':', ','], ""),
     }
+}
+
+/// Of somebody who does something the emoji that does not say whether a woman or a man does it, nor
+/// which way they face: what they do is meant.
+fn whoever(emoji: &'static Emoji) -> &'static Emoji {
+    emoji
+        .as_str()
+        .split_once('\u{200d}')
+        .filter(|(_, how)| how.starts_with(['\u{2640}', '\u{2642}', '\u{27a1}']))
+        .and_then(|(someone, _)| emojis::get(someone))
+        .unwrap_or(emoji)
+}
+
+/// Short for names that describe what is drawn ("closed mailbox with lowered flag") rather than what
+/// is meant: in a sentence about people they read like something said of them.
+fn common_name(emoji: &Emoji) -> Option<&'static str> {
+    let name = match emoji.as_str() {
+        "📪" | "📫" | "📬" | "📭" => "mail",
+        "📮" => "post",
+        "📤" => "outbox",
+        "📥" => "inbox",
+        "🧰" => "tools",
+        "🎛\u{fe0f}" => "dials",
+        "🚗" | "🚙" => "car",
+        "🍗" => "chicken",
+        "🍖" => "ribs",
+        "🥩" => "steak",
+        "🥣" => "cereal",
+        "🍵" => "tea",
+        "\u{1fadc}" => "beetroot",
+        "🩸" => "blood",
+        "✖\u{fe0f}" => "x",
+        "👯" => "dancers",
+        "🤘" => "rock on",
+        "🙅" => "no",
+        "🙈" => "hands over eyes",
+        "🙉" => "hands over ears",
+        "🙊" => "hand over mouth",
+        "😮\u{200d}💨" => "sigh",
+        _ => return None,
+    };
+    Some(name)
 }
 
 /// The letter of a regional indicator; two that make no flag spell.

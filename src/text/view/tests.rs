@@ -77,6 +77,11 @@ fn emoji_are_named() {
         ("🐀 🪳", "rat cockroach"),
         ("👋🏽 hi", "waving hand hi"),
         ("👩🏽‍🦽", "woman in manual wheelchair"),
+        // What is meant, where the name would tell what is drawn.
+        ("nothing came 📪", "nothing came mail"),
+        ("they are late 🤷🏾‍♀️🙈", "they are late shrugging hands over eyes"),
+        ("🏃🏻‍♂️‍➡️ to the door", "running to the door"),
+        ("🧟‍♀️ night", "zombie night"),
         ("from 🇳🇴🇸🇪", "from Norway flag Sweden flag"),
         ("🇷🇦🇹🇸", "RATS"),
         ("🏴󠁧󠁢󠁥󠁮󠁧󠁿", "England flag"),

@@ -110,6 +110,8 @@ def sections(figures, out):
         "SUITE_CATEGORIES": "\n".join(row(c["name"], number(c["recall"]), number(c["false_alarms"])) for c in suite["by_category"] if c["name"] in CATEGORIES),
         "SUITE_OBFUSCATED": ", ".join(f"{kind.replace('_', ' ')} {number(suite['obfuscated'][kind])}" for kind in OBFUSCATIONS),
         "SUITE_EXPLICIT": number(suite["explicit"]),
+        "SETTINGS": f"{sum(s['n'] for s in suite['settings'].values())}",
+        "SETTINGS_FLAGGED": ", ".join(f"{s['flagged']:.1%} of {s['n']} {kind} ones" for kind, s in suite["settings"].items()),
         "SUITE_HURRIED": "\n".join(row(kind, number(f["recall"]), number(f["false_alarms"])) for kind, f in suite["hurried"].items()),
         "SOURCES": "\n".join(row(s, *SOURCES[s], f"{by_source[s, 'train']:,}", f"{by_source[s, 'dev']:,}") for s in SOURCES),
         "AUTHORED": f"{run['authored_rows']:,}", "POSTS": f"{len(posts):,}", "POSTS_DEHUM": f"{sum(r['dehum'] for r in posts):,}",

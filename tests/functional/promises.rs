@@ -9,7 +9,7 @@ use crate::{
     hurried::{Hurry, hurried},
     suite::{
         Case, Kind, PLACES, cases, harmless_page, january_2021, masked, obfuscated, ordinary,
-        planted, posts,
+        planted, posts, settings,
     },
 };
 
@@ -245,26 +245,54 @@ fn ordinary_sentences_are_rarely_flagged() {
     }
 }
 
+/// The share that is flagged of the texts whose labels are `counted`.
+fn flagged(texts: &[(Scores, Labels)], counted: impl Fn(&Labels) -> bool) -> f64 {
+    let decisions: Vec<_> = texts
+        .iter()
+        .filter(|(_, labels)| counted(labels))
+        .map(|(scores, _)| policy().verdict(scores).decision == Decision::Flag)
+        .collect();
+    decisions.iter().filter(|flagged| **flagged).count() as f64 / decisions.len() as f64
+}
+
+fn scored_with_labels(texts: Vec<(String, Labels)>) -> Vec<(Scores, Labels)> {
+    let (texts, labels): (Vec<_>, Vec<_>) = texts.into_iter().unzip();
+    CLASSIFIER.score(&texts).unwrap().into_iter().zip(labels).collect()
+}
+
 /// Posts in the manner of social networks, of no template.
 #[test]
 fn posts_that_no_training_saw_are_told_apart() {
-    let (texts, labels): (Vec<_>, Vec<_>) = posts().into_iter().unzip();
-    assert!(texts.len() >= 1_199, "{}", texts.len());
-    let scores = CLASSIFIER.score(&texts).unwrap();
-    let flagged = |kinds: &[&str]| {
-        let of_kind = |labels: &Labels| kinds.contains(&labels.function.as_deref().unwrap());
-        let decisions: Vec<_> = labels
-            .iter()
-            .zip(&scores)
-            .filter(|(labels, _)| of_kind(labels))
-            .map(|(_, scores)| policy().verdict(scores).decision == Decision::Flag)
-            .collect();
-        decisions.iter().filter(|flagged| **flagged).count() as f64 / decisions.len() as f64
+    let posts = scored_with_labels(posts());
+    assert!(posts.len() >= 1_199, "{}", posts.len());
+    let of_kind = |kinds: &[&str]| {
+        flagged(&posts, |labels| kinds.contains(&labels.function.as_deref().unwrap()))
     };
-    let recall = flagged(&["explicit", "implicit"]);
+    let recall = of_kind(&["explicit", "implicit"]);
     assert!(recall >= 0.83, "{recall:.3}");
-    let (hateful, harmless) = (flagged(&["hateful"]), flagged(&["harmless"]));
+    let (hateful, harmless) = (of_kind(&["hateful"]), of_kind(&["harmless"]));
     assert!(hateful <= 0.08 && harmless <= 0.11, "{hateful:.3} {harmless:.3}");
+}
+
+#[test]
+fn in_every_setting_what_dehumanizes_is_told_from_hatred_and_from_what_is_harmless() {
+    let texts = scored_with_labels(settings());
+    assert!(texts.len() >= 579, "{}", texts.len());
+    let is_harmless = |labels: &Labels| !labels.dehumanization && labels.hate == Some(false);
+    for setting in ["comments", "chats", "official", "forums"] {
+        let of = |counted: &dyn Fn(&Labels) -> bool| {
+            flagged(&texts, |labels| labels.function.as_deref() == Some(setting) && counted(labels))
+        };
+        let (recall, harmless) = (of(&|labels| labels.dehumanization), of(&is_harmless));
+        assert!(recall >= 0.87 && harmless <= 0.15, "{setting}: {recall:.3} {harmless:.3}");
+    }
+    let (recall, harmless) =
+        (flagged(&texts, |labels| labels.dehumanization), flagged(&texts, is_harmless));
+    let hateful = flagged(&texts, |labels| !labels.dehumanization && labels.hate == Some(true));
+    assert!(
+        recall >= 0.91 && harmless <= 0.1 && hateful <= 0.03,
+        "{recall:.3} {harmless:.3} {hateful:.3}"
+    );
 }
 
 #[test]

@@ -18,6 +18,7 @@ const TEMPLATES: &str = include_str!("templates.tsv");
 const HARMLESS: &str = include_str!("harmless.txt");
 const ORDINARY: &str = include_str!("ordinary.txt");
 const POSTS: &str = include_str!("posts.jsonl");
+const SETTINGS: &str = include_str!("settings.jsonl");
 const JANUARY_2021: &str = include_str!("january_2021.tsv");
 
 const SEED: u64 = 0xd161;
@@ -555,19 +556,28 @@ pub(crate) fn ordinary() -> Vec<&'static str> {
     ORDINARY.lines().collect()
 }
 
-/// The labelled posts of `posts.jsonl`.
+/// The labelled posts of `posts.jsonl`; their function is what kind they are.
 pub(crate) fn posts() -> Vec<(String, Labels)> {
+    labelled(POSTS)
+}
+
+/// The labelled texts of `settings.jsonl`; their function is where they could stand.
+pub(crate) fn settings() -> Vec<(String, Labels)> {
+    labelled(SETTINGS)
+}
+
+fn labelled(lines: &str) -> Vec<(String, Labels)> {
     #[derive(Deserialize)]
-    struct Post {
+    struct Row {
         text: String,
         #[serde(flatten)]
         labels: Labels,
     }
-    let post = |line| match serde_json::from_str(line) {
-        Ok(Post { text, labels }) => (text, labels),
+    let row = |line| match serde_json::from_str(line) {
+        Ok(Row { text, labels }) => (text, labels),
         Err(error) => panic!("{error}: {line}"),
     };
-    POSTS.lines().map(post).collect()
+    lines.lines().map(row).collect()
 }
 
 /// The sentences of a harmless text of about `words` words, shuffled, and over again when all are used up.

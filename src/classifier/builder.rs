@@ -65,7 +65,7 @@ impl ClassifierBuilder {
         self
     }
 
-    /// The number format that products are computed in; by default the fastest that the engine has, but
+    /// The number format that products are computed in; by default the fastest that the engine has on this CPU, but
     /// [`Precision::W8A16`] for weights that are not stored in int8. Where it cannot be had, single precision takes its place; see [`Classifier::precision`].
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {

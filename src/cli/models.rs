@@ -13,8 +13,7 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
     use crate::{
         classifier::Error,
         digest::Digest,
-        engine::{EngineError, EngineKind, Precision},
-        instruction_set,
+        engine::{EngineKind, on_this_cpu},
         model::{Model, ModelSource, ShippedModel},
     };
 
@@ -38,15 +37,18 @@ pub(super) fn run(_: &Arguments) -> Result<(), CliError> {
             writeln!(out, "  {} {:>9} bytes  {file}", Digest::of(content), content.len())?;
         }
     }
-    let set = instruction_set().map_err(EngineError::from).map_err(Error::from)?;
-    writeln!(
-        out,
-        "on this CPU: engine {} with {set}, precision {}, or {} or {} if asked for",
-        EngineKind::Packed,
-        Precision::Int8,
-        Precision::W8A16,
-        Precision::F32,
-    )?;
+    let (set, precisions) = on_this_cpu().map_err(Error::from)?;
+    let engine = EngineKind::Packed;
+    write!(out, "on this CPU: engine {engine} with {set}, precision ")?;
+    for (index, precision) in precisions.iter().enumerate() {
+        let before = match index {
+            0 => "",
+            1 => ", or ",
+            _ => " or ",
+        };
+        write!(out, "{before}{precision}")?;
+    }
+    writeln!(out, " if asked for")?;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use std::{fmt, str::FromStr};
 
 pub(crate) use candle::CandleEngine;
 pub use device::{Device, ParseDeviceError};
+#[cfg(all(feature = "cli", feature = "shipped"))]
+pub(crate) use packed::on_this_cpu;
 pub use precision::{ParsePrecisionError, Precision};
 
 use crate::{

@@ -7,10 +7,10 @@ use std::{fmt, str::FromStr};
 #[non_exhaustive]
 pub enum Precision {
     /// Weights in seven or, where they fit, eight bits, activations in eight, sums exact: the fastest on a
-    /// CPU. Scores are near those of [`Precision::F32`], not equal to them.
+    /// CPU without tiles. Scores are near those of [`Precision::F32`], not equal to them.
     Int8,
-    /// Weights in eight bits, activations in sixteen, sums exact: slower, and scores are those of
-    /// [`Precision::F32`] to the third decimal.
+    /// Weights in eight bits, activations in sixteen, sums exact: slower, but the fastest on a CPU with tiles (AMX).
+    /// Scores are those of [`Precision::F32`] to the third decimal, or nearly.
     W8A16,
     /// The upper half of single precision: its range, fewer digits.
     Bf16,

@@ -5,7 +5,7 @@
 
 use super::{
     activation::exp,
-    gemm::{PANEL_VECTORS, Panel, Product, Single, with_rows},
+    gemm::{PANEL_VECTORS, Panel, Single, VectorProduct, with_rows},
     simd::{Operation, Simd, load, store},
 };
 
@@ -97,7 +97,7 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
             for (out, queries) in tiles.zip(queries.chunks(S::TILE_ROWS * hidden)) {
                 with_rows!(S::TILE_ROWS, out.len() / hidden, ROWS => {
                     for (panel, keys) in key_panels.chunks_exact(head_size).enumerate() {
-                        let sums = <Single as Product<S>>::tile::<ROWS>(simd, &queries[at..], hidden, keys);
+                        let sums = <Single as VectorProduct<S>>::tile::<ROWS>(simd, &queries[at..], hidden, keys);
                         for row in 0..ROWS {
                             let scores = &mut scores[row * padded + panel * width..][..width];
                             simd.store(sums[row][0], scores);
@@ -110,7 +110,7 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
                         sums[row] = exponentials(simd, scores, tokens, scale);
                     }
                     for (panel, values) in value_panels.chunks_exact(tokens).enumerate() {
-                        let tile = <Single as Product<S>>::tile::<ROWS>(simd, scores, padded, values);
+                        let tile = <Single as VectorProduct<S>>::tile::<ROWS>(simd, scores, padded, values);
                         for row in 0..ROWS {
                             let out = &mut out[row * hidden + at..][..head_size][panel * width..];
                             let inverse = simd.splat(1.0 / sums[row]);

@@ -5,7 +5,7 @@ use std::{env, sync::OnceLock};
 #[cfg(target_arch = "aarch64")]
 use super::arch::Neon;
 #[cfg(target_arch = "x86_64")]
-use super::arch::{Avx2, Avx512, Avx512Bf16, AvxVnni};
+use super::arch::{Amx, Avx2, Avx512, Avx512Bf16, AvxVnni};
 use super::{arch::Portable, simd::Simd};
 
 /// The environment variable that names the instruction set to use instead of the best one.
@@ -14,6 +14,9 @@ const VARIABLE: &str = "DIGNITY_INSTRUCTION_SET";
 /// An instruction set that this CPU has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum InstructionSet {
+    /// AVX-512 with VNNI and bf16, and AMX.
+    #[cfg(target_arch = "x86_64")]
+    Amx(Amx),
     /// AVX-512 with VNNI and bf16.
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16(Avx512Bf16),
@@ -50,6 +53,7 @@ impl InstructionSet {
             let mut available = Vec::new();
             #[cfg(target_arch = "x86_64")]
             {
+                available.extend(Amx::detect().map(Self::Amx));
                 available.extend(Avx512Bf16::detect().map(Self::Avx512Bf16));
                 available.extend(Avx512::detect().map(Self::Avx512));
                 available.extend(AvxVnni::detect().map(Self::AvxVnni));
@@ -100,9 +104,19 @@ impl InstructionSet {
         self.with(MultipliesBf16)
     }
 
+    /// Whether it multiplies tiles.
+    pub(crate) fn multiplies_tiles(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return matches!(self, Self::Amx(_));
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     /// Does `what` with it.
     pub(crate) fn with<F: ForSimd>(self, what: F) -> F::Output {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(simd) => what.call(simd),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16(simd) => what.call(simd),
             #[cfg(target_arch = "x86_64")]

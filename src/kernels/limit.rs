@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    gemm::{Bf16, PANEL_VECTORS, Product, Single, W8A8, W8A16, with_rows},
+    gemm::{Bf16, PANEL_VECTORS, Product, Single, VectorProduct, W8A8, W8A16, with_rows},
     instruction_set::{ForSimd, InstructionSet, InstructionSetError},
     simd::{Operation, Simd},
+    tiles::{TILE, TileMultiplier, Tiles},
 };
 
 /// Multiplications and additions a second of one thread, each counted as one.
@@ -31,7 +32,13 @@ pub struct MultiplicationLimits {
 /// When the environment asks for an instruction set that this CPU lacks.
 #[doc(hidden)]
 pub fn multiplication_limits() -> Result<MultiplicationLimits, InstructionSetError> {
-    Ok(InstructionSet::chosen()?.with(Limits))
+    let set = InstructionSet::chosen()?;
+    let limits = set.with(Limits);
+    #[cfg(target_arch = "x86_64")]
+    if let InstructionSet::Amx(simd) = set {
+        return Ok(with_tiles(simd, limits));
+    }
+    Ok(limits)
 }
 
 /// The name of the instruction set that kernels are compiled for.
@@ -43,13 +50,34 @@ pub fn instruction_set() -> Result<&'static str, InstructionSetError> {
     Ok(InstructionSet::chosen()?.name())
 }
 
+/// The same limits, but of what tiles multiply.
+#[cfg(target_arch = "x86_64")]
+fn with_tiles(simd: impl Tiles, limits: MultiplicationLimits) -> MultiplicationLimits {
+    const TIMES: usize = 100_000;
+    let tiles = simd.multiplier();
+    // Two tiles by two, of so many numbers in a row.
+    let rate = |numbers: usize, work: &dyn Fn()| {
+        let start = Instant::now();
+        work();
+        2.0 * (4 * TILE * TILE * numbers * TIMES) as f64 / start.elapsed().as_secs_f64()
+    };
+    // An activation in 16 bits is two bytes, and two products.
+    let w8a16 = best(&|| rate(2 * TILE, &|| tiles.repeat_bytes(TIMES)));
+    let bf16 = best(&|| rate(2 * TILE, &|| tiles.repeat_bf16(TIMES)));
+    MultiplicationLimits { w8a16, bf16: Some(bf16), ..limits }
+}
+
+/// The best of several rounds.
+fn best(round: &dyn Fn() -> f64) -> f64 {
+    (0..20).map(|_| round()).fold(0.0, f64::max)
+}
+
 struct Limits;
 
 impl ForSimd for Limits {
     type Output = MultiplicationLimits;
 
     fn call<S: Simd>(self, simd: S) -> MultiplicationLimits {
-        let best = |round: &dyn Fn() -> f64| (0..20).map(|_| round()).fold(0.0, f64::max);
         MultiplicationLimits {
             int8: best(&|| simd.run(W8A8Loop)),
             w8a16: best(&|| simd.run(W8A16Loop)),
@@ -83,7 +111,7 @@ macro_rules! multiply_loop {
                     $rows
                 }
                 with_rows!(rows::<S>(), rows::<S>(), ROWS => {
-                    let $w: <$product as Product<S>>::Vector = $weights;
+                    let $w: <$product as VectorProduct<S>>::Vector = $weights;
                     let mut sums = [[<$product>::zero($simd); PANEL_VECTORS]; ROWS];
                     let start = Instant::now();
                     for _ in 0..ROUNDS {

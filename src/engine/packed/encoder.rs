@@ -334,7 +334,7 @@ fn multiply_activated<S: Simd, P: Product<S>>(
         };
     }
     match activation {
-        HiddenAct::Gelu if P::BYTES => with!(ShortGelu),
+        HiddenAct::Gelu if P::EIGHT_BITS => with!(ShortGelu),
         HiddenAct::Gelu => with!(Gelu),
         HiddenAct::GeluTanh => with!(GeluTanh),
         HiddenAct::Relu => with!(Relu),

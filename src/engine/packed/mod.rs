@@ -20,7 +20,10 @@ use self::{
 use super::{Engine, EngineError, Logits, Precision, check_tokens};
 use crate::{
     batch::PackedBatch,
-    kernels::{Bf16, ForSimd, InstructionSet, Linear, Product, Simd, Single, W8A8, W8A16},
+    kernels::{
+        Bf16, ForSimd, InstructionSet, Linear, Product, Simd, Single, TiledBf16, TiledW8A16, W8A8,
+        W8A16,
+    },
     model::{HiddenAct, Model, Pooling},
 };
 
@@ -59,8 +62,8 @@ impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
 
 /// Packs a model for this CPU, in the given precision or, where it has no instructions for it, in single precision.
 ///
-/// Unless told otherwise, weights that are stored in int8 are multiplied by activations in eight bits; others, which
-/// are rounded here, by activations in 16.
+/// Unless told otherwise, weights that are stored in int8 are multiplied in the fastest; others, which are rounded here,
+/// by activations in 16 bits.
 pub(crate) fn load(
     model: &Model,
     precision: Option<Precision>,
@@ -69,10 +72,28 @@ pub(crate) fn load(
     let precision = match precision {
         Some(Precision::Bf16) if !set.multiplies_bf16() => Precision::F32,
         Some(precision) => precision,
-        None if model.weights()?.in_int8() => Precision::Int8,
+        None if model.weights()?.in_int8() => precisions(set)[0],
         None => Precision::W8A16,
     };
     load_for(set, model, precision)
+}
+
+/// The name of the CPU's instruction set, and the precisions that it has products for.
+#[cfg(all(feature = "cli", feature = "shipped"))]
+pub(crate) fn on_this_cpu() -> Result<(&'static str, &'static [Precision]), EngineError> {
+    let set = InstructionSet::chosen()?;
+    Ok((set.name(), precisions(set)))
+}
+
+/// The precisions that an instruction set has products for; the first is the fastest.
+fn precisions(set: InstructionSet) -> &'static [Precision] {
+    use Precision::{Bf16, F32, Int8, W8A16};
+    match (set.multiplies_tiles(), set.multiplies_bf16()) {
+        // Two products of bytes take less time there than all that eight bits need besides their one.
+        (true, _) => &[W8A16, Bf16, Int8, F32],
+        (false, true) => &[Int8, W8A16, Bf16, F32],
+        (false, false) => &[Int8, W8A16, F32],
+    }
 }
 
 /// Packs a model for an instruction set.
@@ -101,6 +122,18 @@ pub(super) fn load_for(
                     Box::new(PackedEngine::<S, Single>::new(simd, model, Precision::F32)?)
                 }
             })
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let InstructionSet::Amx(simd) = set {
+        match precision {
+            Precision::W8A16 => {
+                return Ok(Box::new(PackedEngine::<_, TiledW8A16>::new(simd, model, precision)?));
+            }
+            Precision::Bf16 => {
+                return Ok(Box::new(PackedEngine::<_, TiledBf16>::new(simd, model, precision)?));
+            }
+            _ => {}
         }
     }
     set.with(Load(model, precision))

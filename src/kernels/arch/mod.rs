@@ -10,4 +10,4 @@ mod x86_64;
 pub(crate) use aarch64::Neon;
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{Avx2, Avx512, Avx512Bf16, AvxVnni};
+pub(crate) use x86_64::{Amx, Avx2, Avx512, Avx512Bf16, AvxVnni};

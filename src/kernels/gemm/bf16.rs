@@ -2,7 +2,10 @@
 
 use half::bf16;
 
-use super::{PANEL_VECTORS, PackedPanel, Panel, Product};
+use super::{
+    Epilogue, Factors, Place, Product,
+    vectors::{PANEL_VECTORS, PackedPanel, Panel, VectorProduct, by_vectors, multiply_panel},
+};
 use crate::kernels::{matrix::Matrix, simd::Simd};
 
 /// Products of bf16 numbers, and sums in single precision.
@@ -25,14 +28,13 @@ fn rounded(pair: &[f32]) -> [i16; 2] {
 
 impl<S: Simd> Product<S> for Bf16 {
     const GROUP: usize = 2;
+    const TILE_ROWS: usize = S::TILE_ROWS;
+
+    by_vectors!(S);
 
     type Group = [i16; 2];
     type RowScale = ();
-    type Activation = S::I32;
-    type Vector = S::I32;
-    type Sum = S::F32;
     type Weights = Bf16Weights<S>;
-    type ColumnScale = ();
 
     fn pack(simd: S, weights: &Matrix) -> Self::Weights {
         let Matrix { inputs, outputs, .. } = *weights;
@@ -52,6 +54,20 @@ impl<S: Simd> Product<S> for Bf16 {
     }
 
     #[inline(always)]
+    fn prepare(_: S, row: &[f32], out: &mut [[i16; 2]], _: usize, _: &mut [()]) {
+        for (pair, out) in row.chunks(2).zip(out) {
+            *out = rounded(pair);
+        }
+    }
+}
+
+impl<S: Simd> VectorProduct<S> for Bf16 {
+    type Activation = S::I32;
+    type Vector = S::I32;
+    type Sum = S::F32;
+    type ColumnScale = ();
+
+    #[inline(always)]
     fn panel<'a>(
         _: S,
         weights: &'a Self::Weights,
@@ -59,13 +75,6 @@ impl<S: Simd> Product<S> for Bf16 {
         _: &'a mut Vec<Panel<S::I32>>,
     ) -> PackedPanel<'a, S::I32, ()> {
         (&weights.panels[panel * weights.pairs..][..weights.pairs], &[[(); PANEL_VECTORS]])
-    }
-
-    #[inline(always)]
-    fn prepare(_: S, row: &[f32], out: &mut [[i16; 2]], _: usize, _: &mut [()]) {
-        for (pair, out) in row.chunks(2).zip(out) {
-            *out = rounded(pair);
-        }
     }
 
     #[inline(always)]

@@ -1,6 +1,9 @@
 //! Single precision.
 
-use super::{PANEL_VECTORS, PackedPanel, Panel, Product};
+use super::{
+    Epilogue, Factors, Place, Product,
+    vectors::{PANEL_VECTORS, PackedPanel, Panel, VectorProduct, by_vectors, multiply_panel},
+};
 use crate::kernels::{matrix::Matrix, simd::Simd};
 
 /// Products and sums in single precision.
@@ -15,14 +18,13 @@ pub(crate) struct SingleWeights<S: Simd> {
 
 impl<S: Simd> Product<S> for Single {
     const GROUP: usize = 1;
+    const TILE_ROWS: usize = S::TILE_ROWS;
+
+    by_vectors!(S);
 
     type Group = f32;
     type RowScale = ();
-    type Activation = S::F32;
-    type Vector = S::F32;
-    type Sum = S::F32;
     type Weights = SingleWeights<S>;
-    type ColumnScale = ();
 
     fn pack(simd: S, weights: &Matrix) -> Self::Weights {
         let Matrix { inputs, outputs, .. } = *weights;
@@ -41,6 +43,18 @@ impl<S: Simd> Product<S> for Single {
     }
 
     #[inline(always)]
+    fn prepare(_: S, row: &[f32], out: &mut [f32], _: usize, _: &mut [()]) {
+        out.copy_from_slice(row);
+    }
+}
+
+impl<S: Simd> VectorProduct<S> for Single {
+    type Activation = S::F32;
+    type Vector = S::F32;
+    type Sum = S::F32;
+    type ColumnScale = ();
+
+    #[inline(always)]
     fn panel<'a>(
         _: S,
         weights: &'a Self::Weights,
@@ -48,11 +62,6 @@ impl<S: Simd> Product<S> for Single {
         _: &'a mut Vec<Panel<S::F32>>,
     ) -> PackedPanel<'a, S::F32, ()> {
         (&weights.panels[panel * weights.inputs..][..weights.inputs], &[[(); PANEL_VECTORS]])
-    }
-
-    #[inline(always)]
-    fn prepare(_: S, row: &[f32], out: &mut [f32], _: usize, _: &mut [()]) {
-        out.copy_from_slice(row);
     }
 
     #[inline(always)]

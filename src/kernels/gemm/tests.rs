@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::kernels::{ForSimd, InstructionSet, MatrixValues};
+use super::{w8a8::SUB_BLOCK_SIZE, *};
+use crate::kernels::{ForSimd, InstructionSet, MatrixValues, arch::Portable, tiles::Tiles};
 
 /// A product to check, with numbers that a seed makes.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +119,22 @@ fn everywhere(check: impl ForSimd<Output = ()> + Copy) {
     InstructionSet::available().iter().for_each(|set| set.with(check));
 }
 
+/// A check of products by tiles.
+trait ForTiles: Copy {
+    fn call<S: Tiles>(self, simd: S);
+}
+
+/// With every instruction set that has tiles, and with plain loops.
+fn with_tiles(check: impl ForTiles) {
+    check.call(Portable);
+    #[cfg(target_arch = "x86_64")]
+    for set in InstructionSet::available() {
+        if let InstructionSet::Amx(simd) = set {
+            check.call(*simd);
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct SinglePrecision(Case);
 
@@ -139,40 +155,64 @@ impl ForSimd for SinglePrecision {
 #[derive(Clone, Copy)]
 struct BrainFloats(Case);
 
-impl ForSimd for BrainFloats {
-    type Output = ();
-
+impl BrainFloats {
     /// Operands are rounded once, to the nearest; products of such are exact.
-    fn call<S: Simd>(self, simd: S) {
+    fn check<S: Simd, P: Product<S>>(self, simd: S) {
         let Self(case) = self;
-        let rounded = |numbers: Vec<f32>| -> Vec<f32> {
-            numbers.into_iter().map(|number| half::bf16::from_f32(number).to_f32()).collect()
-        };
-        let (matrix, activations) = (case.f32(), case.activations());
-        let (out, _) = multiply::<S, Bf16>(simd, case, &matrix, &activations, Store);
-        let matrix = case.matrix(MatrixValues::F32(rounded(matrix.to_f32())));
-        for (out, wanted) in out.iter().zip(case.oracle(&rounded(activations), &matrix)) {
+        let matrix = case.matrix(MatrixValues::F32(Self::rounded(case.f32().to_f32())));
+        self.compare::<S, P>(simd, &case.f32(), &matrix);
+    }
+
+    /// Activations are rounded once.
+    fn compare<S: Simd, P: Product<S>>(self, simd: S, matrix: &Matrix, rounded: &Matrix) {
+        let Self(case) = self;
+        let activations = case.activations();
+        let (out, _) = multiply::<S, P>(simd, case, matrix, &activations, Store);
+        for (out, wanted) in out.iter().zip(case.oracle(&Self::rounded(activations), rounded)) {
             let difference = (f64::from(*out) - wanted).abs();
             assert!(difference < 1e-6 * (case.inputs as f64 + 1.0), "{out} {wanted} {}", S::NAME);
         }
+    }
+
+    fn rounded(numbers: Vec<f32>) -> Vec<f32> {
+        numbers.into_iter().map(|number| half::bf16::from_f32(number).to_f32()).collect()
+    }
+}
+
+impl ForSimd for BrainFloats {
+    type Output = ();
+
+    fn call<S: Simd>(self, simd: S) {
+        self.check::<S, Bf16>(simd);
+    }
+}
+
+impl ForTiles for BrainFloats {
+    fn call<S: Tiles>(self, simd: S) {
+        self.check::<S, TiledBf16>(simd);
+        // Weights in int8 are exact.
+        let matrix = self.0.int8();
+        self.compare::<S, TiledBf16>(simd, &matrix, &matrix);
     }
 }
 
 #[derive(Clone, Copy)]
 struct ExactIntegers(Case);
 
-impl ForSimd for ExactIntegers {
-    type Output = ();
-
+impl ExactIntegers {
     /// Sums of integers are exact; what is rounded is a sum made a number, the product of its scales,
     /// their product, and the bias added.
-    fn call<S: Simd>(self, simd: S) {
+    fn check<S: Simd, P: Product<S>>(
+        self,
+        simd: S,
+        quantized_rows: impl Fn(&Activations<S, P>, usize) -> Vec<(Vec<i16>, f32)>,
+    ) {
         let Self(case) = self;
         let matrix = case.int8();
         let MatrixValues::Int8 { values: weights, scales } = &matrix.values else { unreachable!() };
         let activations = case.activations();
-        let (out, prepared) = multiply::<S, W8A16>(simd, case, &matrix, &activations, Store);
-        let rows = w8a16::quantized_rows(&prepared, case.inputs);
+        let (out, prepared) = multiply::<S, P>(simd, case, &matrix, &activations, Store);
+        let rows = quantized_rows(&prepared, case.inputs);
         assert_eq!(rows.len(), case.rows);
         for (row, (quantized, row_scale)) in rows.iter().enumerate() {
             let activations = &activations[row * case.inputs..][..case.inputs];
@@ -192,6 +232,20 @@ impl ForSimd for ExactIntegers {
                 assert!((out - wanted).abs() <= bound, "{out} {wanted} {}", S::NAME);
             }
         }
+    }
+}
+
+impl ForSimd for ExactIntegers {
+    type Output = ();
+
+    fn call<S: Simd>(self, simd: S) {
+        self.check::<S, W8A16>(simd, w8a16::quantized_rows);
+    }
+}
+
+impl ForTiles for ExactIntegers {
+    fn call<S: Tiles>(self, simd: S) {
+        self.check::<S, TiledW8A16>(simd, tiles::quantized_rows);
     }
 }
 
@@ -218,10 +272,11 @@ impl ForSimd for ExactBytes {
         assert_eq!(rows.len(), case.rows);
         for (row, numbers) in rows.iter().enumerate() {
             let activations = &activations[row * case.inputs..][..case.inputs];
-            let sub_block = 8 * w8a8::sub_block::<S>();
             for (shared, numbers) in activations.chunks(64).zip(numbers.chunks(64)) {
                 let least = shared.iter().copied().fold(0.0, f32::min);
-                for (own, numbers) in shared.chunks(sub_block).zip(numbers.chunks(sub_block)) {
+                for (own, numbers) in
+                    shared.chunks(SUB_BLOCK_SIZE).zip(numbers.chunks(SUB_BLOCK_SIZE))
+                {
                     let range = f64::from(own.iter().copied().fold(0.0, f32::max) - least);
                     for (&activation, (number, step)) in own.iter().zip(numbers) {
                         // Multipliers are integers: a step may be larger than the range needs, by a
@@ -293,10 +348,21 @@ impl Prepared {
             linear: &Linear::<S, P>::new(simd, matrix, &case.bias()),
             activation: crate::kernels::Relu,
             out: &mut out,
-            scratch: &mut MultiplyScratch { panel: Vec::new(), results: vec![f32::NAN; 7] },
+            scratch: &mut MultiplyScratch {
+                panel: P::Memory::default(),
+                results: vec![f32::NAN; 7],
+            },
         });
         assert_eq!((out.width, out.blocks), (wanted.width, wanted.blocks));
-        assert_eq!(out.groups, wanted.groups, "{}", S::NAME);
+        let rows = |activations: &Activations<S, P>| -> Vec<Vec<P::Group>> {
+            let row = |row| {
+                let (start, step) = activations.place(row);
+                let groups = activations.groups[start..].iter().step_by(step);
+                groups.take(activations.width).copied().collect()
+            };
+            (0..case.rows).map(row).collect()
+        };
+        assert_eq!(rows(&out), rows(&wanted), "{}", S::NAME);
         assert_eq!(out.scales, wanted.scales, "{}", S::NAME);
     }
 }
@@ -310,6 +376,14 @@ impl ForSimd for Prepared {
         self.check::<S, Bf16>(simd, &case.f32());
         self.check::<S, W8A16>(simd, &case.int8());
         self.check::<S, W8A8>(simd, &case.small_int8());
+    }
+}
+
+impl ForTiles for Prepared {
+    fn call<S: Tiles>(self, simd: S) {
+        let Self(case) = self;
+        self.check::<S, TiledBf16>(simd, &case.f32());
+        self.check::<S, TiledW8A16>(simd, &case.int8());
     }
 }
 
@@ -344,6 +418,9 @@ fn check(case: Case) {
     everywhere(ExactBytes(case));
     everywhere(Prepared(case));
     everywhere(Epilogues(case));
+    with_tiles(BrainFloats(case));
+    with_tiles(ExactIntegers(case));
+    with_tiles(Prepared(case));
 }
 
 #[test]
@@ -359,6 +436,8 @@ fn edges() {
         (3, 1_536, 16),
         (1, 4_096, 2),
         (25, 20, 300),
+        (33, 130, 65),
+        (48, 64, 32),
     ] {
         check(Case { rows, inputs, outputs, seed: 7 });
     }

@@ -17,7 +17,10 @@
 //! 16 bits, those of one sign are at most 128 together. Larger ones are rounded to about seven bits when
 //! they are packed, with a scale for each block, on every instruction set.
 
-use super::{PANEL_VECTORS, PackedPanel, Panel, Product};
+use super::{
+    Epilogue, Factors, Place, Product,
+    vectors::{PANEL_VECTORS, PackedPanel, Panel, VectorProduct, by_vectors, multiply_panel},
+};
 use crate::kernels::{
     matrix::Matrix,
     simd::{MAX_LANES, Simd},
@@ -50,11 +53,12 @@ const OFFSET_GROUPS: usize = 8;
 /// Offsets in a block.
 const OFFSETS: usize = 6;
 
-/// Groups in a sub-block, which share a multiplier: 16 activations or, where multiplying takes instructions of its own,
-/// 32.
-pub(super) const fn sub_block<S: Simd>() -> usize {
-    if S::WIDE_PARTIAL_SUMS { 4 } else { 2 }
-}
+/// Groups in a sub-block, which share a multiplier: 16 activations. (32 are a seventh faster where multiplying takes
+/// instructions of its own, and move scores by up to 0.034.)
+const SUB_BLOCK: usize = 2;
+
+/// Activations in a sub-block.
+pub(super) const SUB_BLOCK_SIZE: usize = GROUP * SUB_BLOCK;
 
 /// Room for what a block's sub-blocks have, in whole vectors.
 const SUB_BLOCKS_MAX: usize = 32;
@@ -105,16 +109,14 @@ impl<S: Simd> Product<S> for W8A8 {
     const BLOCK: usize = BLOCK;
     const TILE_ROWS: usize = S::BYTE_TILE_ROWS;
     const INTERLEAVED: bool = true;
-    const BYTES: bool = true;
+    const EIGHT_BITS: bool = true;
     const STRIP_ROWS: usize = 24;
+
+    by_vectors!(S);
 
     type Group = ByteGroup;
     type RowScale = ByteScale;
-    type Activation = ([S::I32; QUADS], S::I32);
-    type Vector = [S::I32; QUADS];
-    type Sum = S::I32;
     type Weights = ByteWeights<S>;
-    type ColumnScale = ByteColumns<S>;
 
     fn pack(simd: S, weights: &Matrix) -> Self::Weights {
         let Matrix { inputs, outputs, .. } = *weights;
@@ -160,6 +162,21 @@ impl<S: Simd> Product<S> for W8A8 {
     }
 
     #[inline(always)]
+    fn prepare(simd: S, row: &[f32], out: &mut [ByteGroup], step: usize, scales: &mut [ByteScale]) {
+        let blocks = row.chunks(GROUP * BLOCK).zip(out.chunks_mut(BLOCK * step)).zip(scales);
+        for ((numbers, groups), scale) in blocks {
+            *scale = prepare_block(simd, numbers, groups, step);
+        }
+    }
+}
+
+impl<S: Simd> VectorProduct<S> for W8A8 {
+    type Activation = ([S::I32; QUADS], S::I32);
+    type Vector = [S::I32; QUADS];
+    type Sum = S::I32;
+    type ColumnScale = ByteColumns<S>;
+
+    #[inline(always)]
     fn panel<'a>(
         _: S,
         weights: &'a Self::Weights,
@@ -169,14 +186,6 @@ impl<S: Simd> Product<S> for W8A8 {
         let (groups, blocks) =
             (weights.quads.len() / weights.count, weights.scales.len() / weights.count);
         (&weights.quads[panel * groups..][..groups], &weights.scales[panel * blocks..][..blocks])
-    }
-
-    #[inline(always)]
-    fn prepare(simd: S, row: &[f32], out: &mut [ByteGroup], step: usize, scales: &mut [ByteScale]) {
-        let blocks = row.chunks(GROUP * BLOCK).zip(out.chunks_mut(BLOCK * step)).zip(scales);
-        for ((numbers, groups), scale) in blocks {
-            *scale = prepare_block(simd, numbers, groups, step);
-        }
     }
 
     #[inline(always)]
@@ -234,7 +243,7 @@ impl<S: Simd> Product<S> for W8A8 {
             }
             return sums;
         }
-        for (rows, panel) in rows.chunks(sub_block::<S>()).zip(panel.chunks(sub_block::<S>())) {
+        for (rows, panel) in rows.chunks(SUB_BLOCK).zip(panel.chunks(SUB_BLOCK)) {
             let mut partial = [[simd.zeros(); PANEL_VECTORS]; ROWS];
             for (rows, weights) in rows.iter().zip(panel) {
                 for row in 0..ROWS {
@@ -370,16 +379,15 @@ fn prepare_block<S: Simd>(
     out: &mut [ByteGroup],
     step: usize,
 ) -> ByteScale {
-    let (groups, size) = (sub_block::<S>(), GROUP * sub_block::<S>());
     let scales = Scales::new(simd, numbers);
-    let padded = &mut [0.0; MAX_SIZE];
-    let sub_blocks = numbers.chunks(size).zip(out.chunks_mut(groups * step));
+    let padded = &mut [0.0; SUB_BLOCK_SIZE];
+    let sub_blocks = numbers.chunks(SUB_BLOCK_SIZE).zip(out.chunks_mut(SUB_BLOCK * step));
     for (index, (numbers, out)) in sub_blocks.enumerate() {
         let inverse = simd.splat(scales.inverses[index]);
         let offset = simd.splat(scales.byte_offsets[index]);
-        let numbers = whole(numbers, size, padded);
-        let mut quads = [[[0; 4]; QUADS]; MAX_SIZE / GROUP];
-        for at in (0..size).step_by(S::LANES) {
+        let numbers = whole(numbers, padded);
+        let mut quads = [[[0; 4]; QUADS]; SUB_BLOCK];
+        for at in (0..SUB_BLOCK_SIZE).step_by(S::LANES) {
             let bytes = simd.mul_add(simd.load(&numbers[at..]), inverse, offset);
             simd.narrow_to_bytes(simd.round(bytes), &mut quads.as_flattened_mut()[at / 4..]);
         }
@@ -389,7 +397,7 @@ fn prepare_block<S: Simd>(
         }
     }
     let mut block = ByteScale { scale: scales.scale, offsets: [[0; 2]; OFFSETS / 2] };
-    let offsets = scales.offsets.as_flattened().iter().step_by(OFFSET_GROUPS / groups);
+    let offsets = scales.offsets.as_flattened().iter().step_by(OFFSET_GROUPS / SUB_BLOCK);
     for (shared, offset) in block.offsets.as_flattened_mut().iter_mut().zip(offsets) {
         *shared = *offset;
     }
@@ -415,11 +423,11 @@ impl Scales {
         let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
         // Zeros; or what is not a number, which comparisons may pass over.
         let mut zeros = zero;
-        let (size, padded) = (GROUP * sub_block::<S>(), &mut [0.0; MAX_SIZE]);
-        for (index, numbers) in numbers.chunks(size).enumerate() {
-            let numbers = whole(numbers, size, padded);
+        let padded = &mut [0.0; SUB_BLOCK_SIZE];
+        for (index, numbers) in numbers.chunks(SUB_BLOCK_SIZE).enumerate() {
+            let numbers = whole(numbers, padded);
             let (mut least, mut greatest) = (zero, zero);
-            for at in (0..size).step_by(S::LANES) {
+            for at in (0..SUB_BLOCK_SIZE).step_by(S::LANES) {
                 let values = simd.load(&numbers[at..]);
                 least = simd.min(values, least);
                 greatest = simd.max(values, greatest);
@@ -429,7 +437,7 @@ impl Scales {
             greatests[index] = simd.greatest(greatest);
         }
         let (mut most, mut ranges) = (0.0_f32, [0.0; SUB_BLOCKS_MAX]);
-        let sharing = OFFSET_GROUPS / sub_block::<S>();
+        let sharing = OFFSET_GROUPS / SUB_BLOCK;
         let shared = leasts.chunks_mut(sharing).zip(greatests.chunks(sharing));
         for ((leasts, greatests), ranges) in shared.zip(ranges.chunks_mut(sharing)) {
             leasts.fill(leasts.iter().copied().fold(0.0, f32::min));
@@ -465,18 +473,15 @@ impl Scales {
     }
 }
 
-/// The most activations in a sub-block.
-const MAX_SIZE: usize = 32;
-
-/// A sub-block's numbers, and zeros where there are fewer than `size`.
+/// A sub-block's numbers, and zeros where there are fewer.
 #[inline(always)]
-fn whole<'a>(numbers: &'a [f32], size: usize, padded: &'a mut [f32; MAX_SIZE]) -> &'a [f32] {
-    if numbers.len() == size {
+fn whole<'a>(numbers: &'a [f32], padded: &'a mut [f32; SUB_BLOCK_SIZE]) -> &'a [f32] {
+    if numbers.len() == SUB_BLOCK_SIZE {
         return numbers;
     }
-    *padded = [0.0; MAX_SIZE];
+    *padded = [0.0; SUB_BLOCK_SIZE];
     padded[..numbers.len()].copy_from_slice(numbers);
-    &padded[..size]
+    padded
 }
 
 /// Activations `[rows, inputs]` as the bytes tell them, and the step between two in the same place.

@@ -5,7 +5,7 @@
 
 use std::{arch::x86_64::*, mem::transmute};
 
-use super::avx2::intrinsics;
+use super::{amx, avx2::intrinsics};
 use crate::kernels::simd::{Operation, Simd};
 
 const LANES: usize = 16;
@@ -15,6 +15,7 @@ macro_rules! set {
     (
         $(#[$doc:meta])* $set:ident, $name:literal, [$($feature:tt),*], $features:literal
         $(, $bf16_products:literal, dot_bf16($sums:ident, $a:ident, $b:ident) = $dot_bf16:expr)?
+        $(, if $besides:expr)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -23,7 +24,7 @@ macro_rules! set {
         impl $set {
             /// The proof, if the CPU has the features.
             pub(crate) fn detect() -> Option<Self> {
-                let detected = $(is_x86_feature_detected!($feature))&&*;
+                let detected = $(is_x86_feature_detected!($feature))&&* $(&& $besides)?;
                 detected.then_some(Self(()))
             }
 
@@ -160,4 +161,17 @@ set!(
         transmute::<__m512i, __m512bh>(a),
         transmute::<__m512i, __m512bh>(b)
     )
+);
+
+set!(
+    /// The proof that the CPU has tiles besides.
+    Amx, "amx", ["avx512f", "avx512bw", "avx512vnni", "avx512bf16"],
+    "avx512f,avx512bw,avx512vnni,avx512bf16", true,
+    // Both types are 64 bytes that may be anything.
+    dot_bf16(sums, a, b) = _mm512_dpbf16_ps(
+        sums,
+        transmute::<__m512i, __m512bh>(a),
+        transmute::<__m512i, __m512bh>(b)
+    ),
+    if amx::detect()
 );

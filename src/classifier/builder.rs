@@ -143,7 +143,8 @@ impl ClassifierBuilder {
 const fn packed_batch_tokens(precision: Precision) -> usize {
     match precision {
         Precision::Int8 | Precision::W8A16 => 128,
-        Precision::Bf16 | Precision::F16 | Precision::F32 => 512,
+        Precision::Bf16 => 256,
+        Precision::F16 | Precision::F32 => 512,
     }
 }
 /// Tokens in a batch of candle on the CPU, where an operation costs the same however small it is.

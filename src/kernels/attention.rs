@@ -6,6 +6,7 @@
 use super::{
     activation::exp,
     gemm::{PANEL_VECTORS, Panel, Single, VectorProduct, with_rows},
+    lines::Lines,
     simd::{Operation, Simd, load, store},
 };
 
@@ -14,11 +15,11 @@ pub(crate) struct AttentionScratch<S: Simd> {
     keys: Vec<Panel<S::F32>>,
     values: Vec<Panel<S::F32>>,
     /// `[head size, panel]`: a panel of keys, before they are vectors.
-    columns: Vec<f32>,
+    columns: Lines,
     /// The key of no token.
     blank: Vec<f32>,
     /// A tile's scores, each row as long as the panels of keys.
-    scores: Vec<f32>,
+    scores: Lines,
 }
 
 impl<S: Simd> Default for AttentionScratch<S> {
@@ -26,9 +27,9 @@ impl<S: Simd> Default for AttentionScratch<S> {
         Self {
             keys: Vec::new(),
             values: Vec::new(),
-            columns: Vec::new(),
+            columns: Lines::default(),
             blank: Vec::new(),
-            scores: Vec::new(),
+            scores: Lines::default(),
         }
     }
 }
@@ -63,10 +64,9 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
         let width = PANEL_VECTORS * S::LANES;
         let padded = tokens.next_multiple_of(width);
         let scale = simd.splat(1.0 / (head_size as f32).sqrt());
-        columns.resize(head_size * width, 0.0);
+        columns.resize(head_size * width);
         blank.resize(head_size, 0.0);
-        scores.clear();
-        scores.resize(S::TILE_ROWS * padded, 0.0);
+        scores.resize(S::TILE_ROWS * padded);
         for at in (0..hidden).step_by(head_size) {
             key_panels.clear();
             for first in (0..tokens).step_by(width) {

@@ -6,6 +6,7 @@ mod attention;
 mod gemm;
 mod instruction_set;
 mod limit;
+mod lines;
 mod matrix;
 mod norm;
 mod simd;
@@ -20,6 +21,7 @@ pub(crate) use gemm::{
 pub use instruction_set::InstructionSetError;
 pub(crate) use instruction_set::{ForSimd, InstructionSet};
 pub use limit::{MultiplicationLimits, instruction_set, multiplication_limits};
+pub(crate) use lines::Lines;
 pub(crate) use matrix::{Matrix, MatrixValues};
 pub(crate) use norm::{LayerNorm, Normalize};
 pub(crate) use simd::Simd;

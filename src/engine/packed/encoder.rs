@@ -9,8 +9,8 @@ use crate::{
     batch::PackedBatch,
     kernels::{
         Accumulate, Activations, Attend, AttentionScratch, Gelu, GeluTanh, LayerNorm, Linear,
-        Multiply, MultiplyPrepare, MultiplyScratch, Normalize, Prepare, Product, Relu, ShortGelu,
-        Silu, Simd, Single, Store, Tanh,
+        Lines, Multiply, MultiplyPrepare, MultiplyScratch, Normalize, Prepare, Product, Relu,
+        ShortGelu, Silu, Simd, Single, Store, Tanh,
     },
     model::{HiddenAct, Pooling},
 };
@@ -35,15 +35,15 @@ pub(super) struct Layer<S: Simd, P: Product<S>> {
 /// Memory that a batch is computed in.
 pub(super) struct Scratch<S: Simd, P: Product<S>> {
     /// `[tokens, 2 hidden]`: every token's key and value.
-    key_value: Vec<f32>,
+    key_value: Lines,
     /// The same of the layer after, written while others read this one's.
-    next_key_value: Vec<f32>,
+    next_key_value: Lines,
     parts: Vec<Part<S, P>>,
 }
 
 impl<S: Simd, P: Product<S>> Default for Scratch<S, P> {
     fn default() -> Self {
-        Self { key_value: Vec::new(), next_key_value: Vec::new(), parts: Vec::new() }
+        Self { key_value: Lines::default(), next_key_value: Lines::default(), parts: Vec::new() }
     }
 }
 
@@ -55,16 +55,16 @@ struct Part<S: Simd, P: Product<S>> {
     /// Runs of rows that attend to the same tokens.
     sequences: Vec<Sequence>,
     /// `[rows, hidden]`
-    hidden: Vec<f32>,
+    hidden: Lines,
     /// `[rows, hidden]`
-    query: Vec<f32>,
+    query: Lines,
     /// `[rows, hidden]`
-    context: Vec<f32>,
+    context: Lines,
     activations: Activations<S, P>,
     /// Of the intermediate layer.
     intermediate: Activations<S, P>,
     /// Embeddings that are not hidden states yet.
-    embedded: Vec<f32>,
+    embedded: Lines,
     products: MultiplyScratch<S, P>,
     attention: AttentionScratch<S>,
 }
@@ -83,12 +83,12 @@ impl<S: Simd, P: Product<S>> Default for Part<S, P> {
         Self {
             tokens: 0..0,
             sequences: Vec::new(),
-            hidden: Vec::new(),
-            query: Vec::new(),
-            context: Vec::new(),
+            hidden: Lines::default(),
+            query: Lines::default(),
+            context: Lines::default(),
             activations: Activations::default(),
             intermediate: Activations::default(),
-            embedded: Vec::new(),
+            embedded: Lines::default(),
             products: MultiplyScratch::default(),
             attention: AttentionScratch::default(),
         }
@@ -108,7 +108,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         let rows = tokens.div_ceil(threads.max(1)).max(1);
         let Scratch { key_value, next_key_value, parts } = scratch;
         for buffer in [&mut *key_value, &mut *next_key_value] {
-            buffer.resize(tokens * 2 * columns, 0.0);
+            buffer.resize(tokens * 2 * columns);
         }
         parts.resize_with(tokens.div_ceil(rows), Part::default);
         for (index, part) in parts.iter_mut().enumerate() {
@@ -146,7 +146,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
             Some(_) => &mut part.embedded,
             None => &mut part.hidden,
         };
-        embedded.resize(part.tokens.len() * columns, 0.0);
+        embedded.resize(part.tokens.len() * columns);
         part.sequences.clear();
         let mut rows = embedded.chunks_exact_mut(columns);
         let mut start = 0;
@@ -168,7 +168,7 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
         self.simd.run(Normalize { rows: embedded, norm: &self.embeddings.norm });
         if let Some(projection) = &self.projection {
             let Part { embedded, activations, hidden, products, tokens, .. } = part;
-            hidden.resize(tokens.len() * self.hidden_size, 0.0);
+            hidden.resize(tokens.len() * self.hidden_size);
             self.simd.run(Prepare { rows: embedded, columns, out: activations });
             self.simd.run(Multiply {
                 activations,
@@ -197,8 +197,8 @@ impl<S: Simd, P: Product<S>> PackedEngine<S, P> {
     fn attend(&self, layer: &Layer<S, P>, part: &mut Part<S, P>, key_value: &[f32]) {
         let columns = self.hidden_size;
         let Part { hidden, query, context, activations, products, attention, sequences, .. } = part;
-        query.resize(hidden.len(), 0.0);
-        context.resize(hidden.len(), 0.0);
+        query.resize(hidden.len());
+        context.resize(hidden.len());
         self.simd.run(Multiply {
             activations,
             linear: &layer.query,
@@ -314,7 +314,7 @@ impl<S: Simd, P: Product<S>> Part<S, P> {
             self.hidden.copy_within(kept * columns..(kept + 1) * columns, row * columns);
             sequence.rows = row..row + 1;
         }
-        self.hidden.truncate(self.sequences.len() * columns);
+        self.hidden.resize(self.sequences.len() * columns);
         self.prepare(simd, columns);
     }
 }

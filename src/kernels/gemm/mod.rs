@@ -26,6 +26,7 @@ use std::ops::Range;
 
 use super::{
     activation::{Activation, activate},
+    lines::Lines,
     matrix::Matrix,
     simd::{MAX_LANES, Operation, Simd, load, store},
 };
@@ -245,12 +246,12 @@ impl<S: Simd> Epilogue<S> for Accumulate {
 pub(crate) struct MultiplyScratch<S: Simd, P: Product<S>> {
     panel: P::Memory,
     /// Results in single precision, before they are activated.
-    results: Vec<f32>,
+    results: Lines,
 }
 
 impl<S: Simd, P: Product<S>> Default for MultiplyScratch<S, P> {
     fn default() -> Self {
-        Self { panel: P::Memory::default(), results: Vec::new() }
+        Self { panel: P::Memory::default(), results: Lines::default() }
     }
 }
 
@@ -304,7 +305,7 @@ impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_,
         const { assert!(!P::INTERLEAVED || P::STRIP_ROWS % P::TILE_ROWS == 0, "whole tiles") };
         let (columns, strip) =
             (P::STRIP_COLUMNS.min(linear.outputs), P::STRIP_ROWS.min(rows.max(1)));
-        results.resize(strip * columns, 0.0);
+        results.resize(strip * columns);
         let unit = P::unit(simd);
         for first in (0..linear.outputs).step_by(columns) {
             let width = columns.min(linear.outputs - first);

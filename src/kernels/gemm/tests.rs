@@ -343,15 +343,15 @@ impl Prepared {
         let mut wanted = Activations::<S, P>::default();
         simd.run(Prepare { rows: &stored, columns: case.outputs, out: &mut wanted });
         let mut out = Activations::default();
+        let mut poisoned = Lines::default();
+        poisoned.resize(7);
+        poisoned.fill(f32::NAN);
         simd.run(MultiplyPrepare {
             activations: &prepared,
             linear: &Linear::<S, P>::new(simd, matrix, &case.bias()),
             activation: crate::kernels::Relu,
             out: &mut out,
-            scratch: &mut MultiplyScratch {
-                panel: P::Memory::default(),
-                results: vec![f32::NAN; 7],
-            },
+            scratch: &mut MultiplyScratch { panel: P::Memory::default(), results: poisoned },
         });
         assert_eq!((out.width, out.blocks), (wanted.width, wanted.blocks));
         let rows = |activations: &Activations<S, P>| -> Vec<Vec<P::Group>> {

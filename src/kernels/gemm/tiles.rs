@@ -9,7 +9,7 @@ use half::bf16;
 use super::{Epilogue, Factors, Place, Product, w8a16};
 use crate::kernels::{
     matrix::{Matrix, MatrixValues},
-    simd::load,
+    simd::{Simd, load},
     tiles::{COLUMNS, TILE, Tile, TileMultiplier, TileRow, TileSums, Tiles},
 };
 
@@ -63,6 +63,12 @@ impl TiledWeights {
     }
 }
 
+/// The least lanes of a set.
+const MIN_LANES: usize = 4;
+
+/// The scales and the bias of a vector of outputs.
+type Column<S> = (<S as Simd>::F32, <S as Simd>::F32);
+
 /// A product that differs from others of tiles in what a row of a tile holds.
 trait TiledProduct<S: Tiles, T>:
     Product<S, Weights = TiledWeights, Unit = S::Multiplier, Memory = [TileSums<T>; 2]>
@@ -79,14 +85,15 @@ trait TiledProduct<S: Tiles, T>:
         sums: &mut TileSums<T>,
     );
 
-    /// A row's sums from `column` on, as numbers; and what they are multiplied by besides the weights' scale.
-    fn sum(
+    /// A row's results from number `at` on: its sums, scaled, and the bias.
+    fn finish(
         simd: S,
         sums: &TileSums<T>,
         row: usize,
-        column: usize,
+        at: usize,
         scale: &Self::RowScale,
-    ) -> (S::F32, S::F32);
+        column: Column<S>,
+    ) -> S::F32;
 }
 
 /// Multiplies some rows by a panel.
@@ -101,11 +108,18 @@ fn multiply_panel<S: Tiles, T, P: TiledProduct<S, T>, E: Epilogue<S>>(
 ) {
     let Factors { activations, rows, linear, panel } = factors;
     let (weights, scales) = (linear.weights.panel(panel), &linear.weights.scales[panel]);
-    let first_vector = panel * COLUMNS / S::LANES;
+    let mut columns = [(simd.splat(0.0), simd.splat(0.0)); COLUMNS / MIN_LANES];
+    let biases = linear.bias.as_flattened()[panel * COLUMNS / S::LANES..].iter();
+    for ((scale, bias), (scales, biases)) in
+        columns.iter_mut().zip(scales.chunks_exact(S::LANES).zip(biases))
+    {
+        (*scale, *bias) = (simd.load(scales), *biases);
+    }
+    let whole = place.first + COLUMNS <= place.width;
     let count = |first: usize| (rows.end - first).min(P::TILES * TILE);
     let mut blocks = rows.clone().step_by(P::TILES * TILE);
     let [mut sums, mut finished] = memory.each_mut();
-    let mut before = None;
+    let mut before: Option<usize> = None;
     // While tiles are multiplied, the sums of those before are made numbers.
     loop {
         let block = blocks.next();
@@ -114,18 +128,26 @@ fn multiply_panel<S: Tiles, T, P: TiledProduct<S, T>, E: Epilogue<S>>(
             let groups = &groups[..count(first).next_multiple_of(TILE) * activations.width];
             P::multiply(multiplier, groups, activations.width, weights, sums);
         }
-        let done = before.map_or(0..0, |first| first..first + count(first));
-        for row in done.clone() {
-            let out = &mut place.out[(row - rows.start) * place.width..][..place.width];
-            let out = &mut out[place.first..];
-            for at in (0..COLUMNS.min(out.len())).step_by(S::LANES) {
-                let vector = first_vector + at / S::LANES;
-                let bias = linear.bias[vector / 2][vector % 2];
-                let row_scale = &activations.scales[row];
-                let (sum, scale) = P::sum(simd, finished, row - done.start, at, row_scale);
-                let scale = simd.mul(scale, simd.load(&scales[at..]));
-                let end = out.len().min(at + S::LANES);
-                epilogue.apply(simd, simd.mul_add(sum, scale, bias), &mut out[at..end]);
+        if let Some(first) = before {
+            let scales = &activations.scales[first..first + count(first)];
+            let out = &mut place.out[(first - rows.start) * place.width..];
+            let out = out.chunks_mut(place.width);
+            for (row, (scale, out)) in scales.iter().zip(out).enumerate() {
+                let out = &mut out[place.first..];
+                if whole {
+                    let out = &mut out[..COLUMNS];
+                    for vector in 0..COLUMNS / S::LANES {
+                        let (at, column) = (vector * S::LANES, columns[vector]);
+                        let total = P::finish(simd, finished, row, at, scale, column);
+                        epilogue.apply(simd, total, &mut out[at..][..S::LANES]);
+                    }
+                } else {
+                    for (vector, out) in out.chunks_mut(S::LANES).enumerate() {
+                        let at = vector * S::LANES;
+                        let total = P::finish(simd, finished, row, at, scale, columns[vector]);
+                        epilogue.apply(simd, total, out);
+                    }
+                }
             }
         }
         if block.is_none() {
@@ -143,7 +165,7 @@ macro_rules! by_tiles {
         const PANEL_COLUMNS: usize = COLUMNS;
         const INTERLEAVED: bool = true;
         const WHOLE_TILES: bool = true;
-        const STRIP_ROWS: usize = 2 * TILE;
+        const STRIP_ROWS: usize = 8 * TILE;
 
         type Weights = TiledWeights;
         type Unit = $simd::Multiplier;
@@ -226,8 +248,15 @@ impl<S: Tiles> TiledProduct<S, f32> for TiledBf16 {
     }
 
     #[inline(always)]
-    fn sum(simd: S, sums: &TileSums<f32>, row: usize, column: usize, (): &()) -> (S::F32, S::F32) {
-        (simd.load(&sums.0[row / TILE][row % TILE][column..]), simd.splat(1.0))
+    fn finish(
+        simd: S,
+        sums: &TileSums<f32>,
+        row: usize,
+        at: usize,
+        (): &(),
+        (scale, bias): Column<S>,
+    ) -> S::F32 {
+        simd.mul_add(simd.load(&sums.0.as_flattened()[row][at..]), scale, bias)
     }
 }
 
@@ -284,15 +313,17 @@ impl<S: Tiles> TiledProduct<S, i32> for TiledW8A16 {
     }
 
     #[inline(always)]
-    fn sum(
+    fn finish(
         simd: S,
         sums: &TileSums<i32>,
         row: usize,
-        column: usize,
-        scale: &f32,
-    ) -> (S::F32, S::F32) {
+        at: usize,
+        row_scale: &f32,
+        (scale, bias): Column<S>,
+    ) -> S::F32 {
         let [low, high] = &sums.0;
-        (simd.join(&low[row][column..], &high[row][column..]), simd.splat(*scale))
+        let sum = simd.join(&low[row][at..], &high[row][at..]);
+        simd.mul_add(sum, simd.mul(simd.splat(*row_scale), scale), bias)
     }
 }
 

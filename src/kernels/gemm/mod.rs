@@ -17,7 +17,6 @@ mod w8a8;
 pub(crate) use bf16::Bf16;
 pub(crate) use single::Single;
 pub(crate) use tiles::{TiledBf16, TiledW8A16};
-
 pub(super) use vectors::{PANEL_VECTORS, Panel, VectorProduct, with_rows};
 pub(crate) use w8a8::W8A8;
 pub(crate) use w8a16::W8A16;
@@ -63,7 +62,7 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     /// Memory that a panel is multiplied in.
     type Memory: Default + Send;
     /// What multiplies, set up for it.
-    type Unit;
+    type Multiplier;
 
     /// Packs weights.
     fn pack(simd: S, weights: &Matrix) -> Self::Weights;
@@ -79,12 +78,12 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     );
 
     /// Sets up what multiplies.
-    fn unit(simd: S) -> Self::Unit;
+    fn multiplier(simd: S) -> Self::Multiplier;
 
     /// Multiplies some rows by a panel.
     fn multiply_panel<E: Epilogue<S>>(
         simd: S,
-        unit: &Self::Unit,
+        multiplier: &Self::Multiplier,
         factors: Factors<'_, S, Self>,
         epilogue: &E,
         place: Place<'_>,
@@ -273,11 +272,11 @@ impl<S: Simd, P: Product<S>, E: Epilogue<S>> Operation<S> for Multiply<'_, S, P,
         let Self { activations, linear, epilogue, out, scratch } = self;
         let (rows, width) = (activations.rows_for(linear), linear.outputs);
         assert_eq!(out.len(), rows * width, "rows of output");
-        let unit = P::unit(simd);
+        let multiplier = P::multiplier(simd);
         for (panel, first) in (0..width).step_by(P::PANEL_COLUMNS).enumerate() {
             let factors = Factors { activations, rows: 0..rows, linear, panel };
             let place = Place { out: &mut *out, width, first };
-            P::multiply_panel(simd, &unit, factors, &epilogue, place, &mut scratch.panel);
+            P::multiply_panel(simd, &multiplier, factors, &epilogue, place, &mut scratch.panel);
         }
     }
 }
@@ -306,7 +305,7 @@ impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_,
         let (columns, strip) =
             (P::STRIP_COLUMNS.min(linear.outputs), P::STRIP_ROWS.min(rows.max(1)));
         results.resize(strip * columns);
-        let unit = P::unit(simd);
+        let multiplier = P::multiplier(simd);
         for first in (0..linear.outputs).step_by(columns) {
             let width = columns.min(linear.outputs - first);
             for start in (0..rows).step_by(strip) {
@@ -316,7 +315,7 @@ impl<S: Simd, P: Product<S>, A: Activation> Operation<S> for MultiplyPrepare<'_,
                     let panel = (first + at) / P::PANEL_COLUMNS;
                     let factors = Factors { activations, rows: rows.clone(), linear, panel };
                     let place = Place { out: &mut *results, width, first: at };
-                    P::multiply_panel(simd, &unit, factors, &Store, place, memory);
+                    P::multiply_panel(simd, &multiplier, factors, &Store, place, memory);
                 }
                 for (row, results) in rows.zip(results.chunks_exact_mut(width)) {
                     activate(simd, activation, results);

@@ -71,7 +71,7 @@ type Column<S> = (<S as Simd>::F32, <S as Simd>::F32);
 
 /// A product that differs from others of tiles in what a row of a tile holds.
 trait TiledProduct<S: Tiles, T>:
-    Product<S, Weights = TiledWeights, Unit = S::Multiplier, Memory = [TileSums<T>; 2]>
+    Product<S, Weights = TiledWeights, Multiplier = S::Multiplier, Memory = [TileSums<T>; 2]>
 {
     /// Tiles of rows that are multiplied at once.
     const TILES: usize;
@@ -98,6 +98,8 @@ trait TiledProduct<S: Tiles, T>:
 
 /// Multiplies some rows by a panel.
 #[inline(always)]
+// Iterators over vectors may miss the instruction set.
+#[allow(clippy::needless_range_loop)]
 fn multiply_panel<S: Tiles, T, P: TiledProduct<S, T>, E: Epilogue<S>>(
     simd: S,
     multiplier: &S::Multiplier,
@@ -168,10 +170,10 @@ macro_rules! by_tiles {
         const STRIP_ROWS: usize = 8 * TILE;
 
         type Weights = TiledWeights;
-        type Unit = $simd::Multiplier;
+        type Multiplier = $simd::Multiplier;
 
         #[inline(always)]
-        fn unit(simd: $simd) -> $simd::Multiplier {
+        fn multiplier(simd: $simd) -> $simd::Multiplier {
             simd.multiplier()
         }
 

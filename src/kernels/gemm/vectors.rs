@@ -103,10 +103,10 @@ macro_rules! by_vectors {
         const PANEL_COLUMNS: usize = PANEL_VECTORS * $simd::LANES;
 
         type Memory = Vec<Panel<<Self as VectorProduct<$simd>>::Vector>>;
-        type Unit = ();
+        type Multiplier = ();
 
         #[inline(always)]
-        fn unit(_: $simd) {}
+        fn multiplier(_: $simd) {}
 
         #[inline(always)]
         fn multiply_panel<E: Epilogue<$simd>>(

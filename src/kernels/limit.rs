@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(target_arch = "x86_64")]
+use super::tiles::{TILE, TileMultiplier, Tiles};
 use super::{
     gemm::{Bf16, PANEL_VECTORS, Product, Single, VectorProduct, W8A8, W8A16, with_rows},
     instruction_set::{ForSimd, InstructionSet, InstructionSetError},
     simd::{Operation, Simd},
-    tiles::{TILE, TileMultiplier, Tiles},
 };
 
 /// Multiplications and additions a second of one thread, each counted as one.

@@ -78,9 +78,11 @@ pub(crate) trait TileMultiplier {
     );
 
     /// Multiplies so many times two tiles by two that it has at hand, of bf16 numbers.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     fn repeat_bf16(&self, times: usize);
 
     /// The same, of bytes.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     fn repeat_bytes(&self, times: usize);
 }
 

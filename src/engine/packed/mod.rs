@@ -18,12 +18,11 @@ use self::{
     encoder::{Layer, Scratch},
 };
 use super::{Engine, EngineError, Logits, Precision, check_tokens};
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::{TiledBf16, TiledW8A16};
 use crate::{
     batch::PackedBatch,
-    kernels::{
-        Bf16, ForSimd, InstructionSet, Linear, Product, Simd, Single, TiledBf16, TiledW8A16, W8A8,
-        W8A16,
-    },
+    kernels::{Bf16, ForSimd, InstructionSet, Linear, Product, Simd, Single, W8A8, W8A16},
     model::{HiddenAct, Model, Pooling},
 };
 

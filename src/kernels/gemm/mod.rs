@@ -9,6 +9,7 @@ mod bf16;
 mod single;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, target_arch = "x86_64"))]
 mod tiles;
 mod vectors;
 mod w8a16;
@@ -16,6 +17,7 @@ mod w8a8;
 
 pub(crate) use bf16::Bf16;
 pub(crate) use single::Single;
+#[cfg(target_arch = "x86_64")]
 pub(crate) use tiles::{TiledBf16, TiledW8A16};
 pub(super) use vectors::{PANEL_VECTORS, Panel, VectorProduct, with_rows};
 pub(crate) use w8a8::W8A8;

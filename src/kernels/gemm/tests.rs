@@ -2,7 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{w8a8::SUB_BLOCK_SIZE, *};
+use super::{
+    tiles::{TiledBf16, TiledW8A16},
+    w8a8::SUB_BLOCK_SIZE,
+    *,
+};
 use crate::kernels::{ForSimd, InstructionSet, MatrixValues, arch::Portable, tiles::Tiles};
 
 /// A product to check, with numbers that a seed makes.

@@ -20,7 +20,7 @@ pub(crate) use gemm::{
     Product, Single, Store, W8A8, W8A16,
 };
 #[cfg(target_arch = "x86_64")]
-pub(crate) use gemm::{TiledBf16, TiledW8A16};
+pub(crate) use gemm::{TiledBf16, TiledSingle, TiledW8A16};
 pub use instruction_set::InstructionSetError;
 pub(crate) use instruction_set::{ForSimd, InstructionSet};
 pub use limit::{MultiplicationLimits, instruction_set, multiplication_limits};

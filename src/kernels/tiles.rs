@@ -17,6 +17,17 @@ pub(crate) struct TileRow(pub(crate) [Unit; TILE]);
 /// A tile.
 pub(crate) type Tile = [TileRow; TILE];
 
+/// A row of each of some tiles of bf16 numbers, which in sum are the activations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(transparent)]
+pub(crate) struct Parts<const PARTS: usize>(pub(crate) [TileRow; PARTS]);
+
+impl<const PARTS: usize> Default for Parts<PARTS> {
+    fn default() -> Self {
+        Self([TileRow::default(); PARTS])
+    }
+}
+
 /// Two tiles of weights side by side, that many columns.
 pub(crate) const COLUMNS: usize = 2 * TILE;
 
@@ -59,12 +70,13 @@ pub(crate) trait Tiles: Simd {
 
 /// Multiplies tiles.
 pub(crate) trait TileMultiplier {
-    /// Sums, over all steps, of the products of bf16 numbers: of one or two tiles of activations a step and two of
-    /// weights.
-    fn multiply_bf16<const ROWS: usize>(
+    /// Sums, over all steps, of the products of bf16 numbers, of which `PARTS` make an activation and `WEIGHT_PARTS` a
+    /// weight, both one or three: of one or two tiles of activations a step, the rows of whose parts alternate, and two of
+    /// weights. Products of parts that are, counted from zero, later than the second in sum are left out.
+    fn multiply_bf16<const ROWS: usize, const PARTS: usize, const WEIGHT_PARTS: usize>(
         &self,
-        activations: [&[Tile]; ROWS],
-        weights: &[[Tile; 2]],
+        activations: [&[[Parts<PARTS>; TILE]]; ROWS],
+        weights: &[[[Tile; 2]; WEIGHT_PARTS]],
         sums: &mut TileSums<f32>,
     );
 
@@ -134,10 +146,10 @@ mod plain {
     }
 
     impl TileMultiplier for Loops {
-        fn multiply_bf16<const ROWS: usize>(
+        fn multiply_bf16<const ROWS: usize, const PARTS: usize, const WEIGHT_PARTS: usize>(
             &self,
-            activations: [&[Tile]; ROWS],
-            weights: &[[Tile; 2]],
+            activations: [&[[Parts<PARTS>; TILE]]; ROWS],
+            weights: &[[[Tile; 2]; WEIGHT_PARTS]],
             sums: &mut TileSums<f32>,
         ) {
             let numbers = |unit: Unit| {
@@ -147,10 +159,15 @@ mod plain {
             for (tiles, sums) in activations.into_iter().zip(&mut sums.0) {
                 for (row, sums) in sums.iter_mut().enumerate() {
                     for (column, out) in sums.iter_mut().enumerate() {
-                        let steps = tiles.iter().zip(weights);
-                        let steps =
-                            steps.map(|(tile, w)| sum(&tile[row], w, column, numbers, numbers));
-                        *out = steps.sum::<f64>() as f32;
+                        let mut total = 0.0;
+                        for (tile, weights) in tiles.iter().zip(weights) {
+                            for (part, weights) in weights.iter().enumerate() {
+                                for row in &tile[row].0[..PARTS - part] {
+                                    total += sum(row, weights, column, numbers, numbers);
+                                }
+                            }
+                        }
+                        *out = total as f32;
                     }
                 }
             }

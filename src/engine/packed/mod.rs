@@ -19,7 +19,7 @@ use self::{
 };
 use super::{Engine, EngineError, Logits, Precision, check_tokens};
 #[cfg(target_arch = "x86_64")]
-use crate::kernels::{TiledBf16, TiledW8A16};
+use crate::kernels::{TiledBf16, TiledSingle, TiledW8A16};
 use crate::{
     batch::PackedBatch,
     kernels::{Bf16, ForSimd, InstructionSet, Linear, Product, Simd, Single, W8A8, W8A16},
@@ -125,15 +125,17 @@ pub(super) fn load_for(
     }
     #[cfg(target_arch = "x86_64")]
     if let InstructionSet::Amx(simd) = set {
-        match precision {
+        let engine: Box<dyn Engine> = match precision {
+            Precision::Int8 => return set.with(Load(model, precision)),
             Precision::W8A16 => {
-                return Ok(Box::new(PackedEngine::<_, TiledW8A16>::new(simd, model, precision)?));
+                Box::new(PackedEngine::<_, TiledW8A16>::new(simd, model, precision)?)
             }
-            Precision::Bf16 => {
-                return Ok(Box::new(PackedEngine::<_, TiledBf16>::new(simd, model, precision)?));
+            Precision::Bf16 => Box::new(PackedEngine::<_, TiledBf16>::new(simd, model, precision)?),
+            Precision::F16 | Precision::F32 => {
+                Box::new(PackedEngine::<_, TiledSingle>::new(simd, model, Precision::F32)?)
             }
-            _ => {}
-        }
+        };
+        return Ok(engine);
     }
     set.with(Load(model, precision))
 }

@@ -18,7 +18,7 @@ mod w8a8;
 pub(crate) use bf16::Bf16;
 pub(crate) use single::Single;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use tiles::{TiledBf16, TiledW8A16};
+pub(crate) use tiles::{TiledBf16, TiledSingle, TiledW8A16};
 pub(super) use vectors::{PANEL_VECTORS, Panel, VectorProduct, with_rows};
 pub(crate) use w8a8::W8A8;
 pub(crate) use w8a16::W8A16;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    tiles::{TiledBf16, TiledW8A16},
+    tiles::{TiledBf16, TiledSingle, TiledW8A16},
     w8a8::SUB_BLOCK_SIZE,
     *,
 };
@@ -142,17 +142,38 @@ fn with_tiles(check: impl ForTiles) {
 #[derive(Clone, Copy)]
 struct SinglePrecision(Case);
 
+impl SinglePrecision {
+    /// Sums are rounded, nothing else.
+    fn check<S: Simd, P: Product<S>>(self, simd: S, matrix: &Matrix) {
+        let Self(case) = self;
+        let activations = case.activations();
+        let (out, _) = multiply::<S, P>(simd, case, matrix, &activations, Store);
+        let magnitudes = Matrix { values: MatrixValues::F32(positive(matrix.to_f32())), ..*matrix };
+        let magnitudes = case.oracle(&positive(activations.clone()), &magnitudes);
+        let wanted = case.oracle(&activations, matrix);
+        for ((out, wanted), magnitude) in out.iter().zip(wanted).zip(magnitudes) {
+            let difference = (f64::from(*out) - wanted).abs();
+            assert!(difference <= 2e-7 * (magnitude + 2.0), "{out} {wanted} {}", S::NAME);
+        }
+    }
+}
+
+fn positive(numbers: Vec<f32>) -> Vec<f32> {
+    numbers.into_iter().map(f32::abs).collect()
+}
+
 impl ForSimd for SinglePrecision {
     type Output = ();
 
     fn call<S: Simd>(self, simd: S) {
-        let Self(case) = self;
-        let (matrix, activations) = (case.f32(), case.activations());
-        let (out, _) = multiply::<S, Single>(simd, case, &matrix, &activations, Store);
-        for (out, wanted) in out.iter().zip(case.oracle(&activations, &matrix)) {
-            let difference = (f64::from(*out) - wanted).abs();
-            assert!(difference < 1e-6 * (case.inputs as f64 + 1.0), "{out} {wanted} {}", S::NAME);
-        }
+        self.check::<S, Single>(simd, &self.0.f32());
+    }
+}
+
+impl ForTiles for SinglePrecision {
+    fn call<S: Tiles>(self, simd: S) {
+        self.check::<S, TiledSingle>(simd, &self.0.f32());
+        self.check::<S, TiledSingle>(simd, &self.0.int8());
     }
 }
 
@@ -387,6 +408,7 @@ impl ForTiles for Prepared {
     fn call<S: Tiles>(self, simd: S) {
         let Self(case) = self;
         self.check::<S, TiledBf16>(simd, &case.f32());
+        self.check::<S, TiledSingle>(simd, &case.f32());
         self.check::<S, TiledW8A16>(simd, &case.int8());
     }
 }
@@ -422,6 +444,7 @@ fn check(case: Case) {
     everywhere(ExactBytes(case));
     everywhere(Prepared(case));
     everywhere(Epilogues(case));
+    with_tiles(SinglePrecision(case));
     with_tiles(BrainFloats(case));
     with_tiles(ExactIntegers(case));
     with_tiles(Prepared(case));

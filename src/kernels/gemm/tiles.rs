@@ -3,6 +3,10 @@
 //! Weights in int8 are integers of a tile as they are, in bf16 too, which has eight bits; what is rounded is activations.
 //! Those in 16 bits are two bytes each, of which one is multiplied unsigned and the other signed: the sums are those
 //! of [`W8A16`](super::W8A16), exact.
+//!
+//! A number in single precision, which has 24 bits, is the sum of three bf16 numbers. Three products with a weight in int8 lose
+//! none of it; two numbers need those six of nine that reach 24 bits. (Henry, Tang and Heinecke, "Leveraging the bfloat16
+//! Artificial Intelligence Datatype For Higher-Precision Computations", 2019.)
 
 use half::bf16;
 
@@ -10,12 +14,18 @@ use super::{Epilogue, Factors, Place, Product, w8a16};
 use crate::kernels::{
     matrix::{Matrix, MatrixValues},
     simd::{Simd, load},
-    tiles::{COLUMNS, TILE, Tile, TileMultiplier, TileRow, TileSums, Tiles},
+    tiles::{COLUMNS, Parts, TILE, Tile, TileMultiplier, TileRow, TileSums, Tiles},
 };
 
-/// Products of bf16 numbers, and sums in single precision.
+/// Products of activations that are the sum of `PARTS` bf16 numbers, and sums in single precision.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TiledBf16;
+pub(crate) struct TiledFloats<const PARTS: usize>;
+
+/// Products of bf16 numbers.
+pub(crate) type TiledBf16 = TiledFloats<1>;
+
+/// Products in single precision.
+pub(crate) type TiledSingle = TiledFloats<3>;
 
 /// Products of weights in int8 and activations in 16 bits.
 #[derive(Clone, Copy, Debug)]
@@ -23,32 +33,38 @@ pub(crate) struct TiledW8A16;
 
 /// Weights of a layer.
 pub(crate) struct TiledWeights {
-    /// Panels one after another: for each step, two tiles.
+    /// Panels one after another: for each step, for each part, two tiles.
     tiles: Vec<[Tile; 2]>,
+    /// Numbers that make a weight in sum.
+    parts: usize,
     /// Of each panel's columns.
     scales: Vec<[f32; COLUMNS]>,
 }
 
 impl TiledWeights {
-    /// Packs weights, of which a row of a tile has `inputs`, with a scale for each output.
-    fn new<const NUMBERS: usize>(
+    /// Packs weights, of which an output has a row for each of `parts` and a scale; a weight takes `BYTES` of a tile.
+    fn new<const BYTES: usize>(
         weights: &Matrix,
-        row: impl Fn(usize) -> (Vec<[u8; NUMBERS]>, f32),
+        parts: usize,
+        rows: impl Fn(usize) -> (Vec<Vec<[u8; BYTES]>>, f32),
     ) -> Self {
-        let (units, inputs) = (4 / NUMBERS, weights.inputs);
+        let (units, inputs) = (4 / BYTES, weights.inputs);
         let steps = inputs.div_ceil(units * TILE);
-        let mut packed = Self { tiles: Vec::new(), scales: Vec::new() };
+        let mut packed = Self { tiles: Vec::new(), scales: Vec::new(), parts };
         for first in (0..weights.outputs).step_by(COLUMNS) {
             let mut scales = [0.0; COLUMNS];
             let panel = packed.tiles.len();
-            packed.tiles.resize(panel + steps, [[TileRow::default(); TILE]; 2]);
+            packed.tiles.resize(panel + steps * parts, [[TileRow::default(); TILE]; 2]);
             for (column, output) in (first..weights.outputs).take(COLUMNS).enumerate() {
-                let (numbers, scale) = row(output);
+                let (rows, scale) = rows(output);
                 scales[column] = scale;
-                for (at, unit) in numbers.chunks(units).enumerate() {
-                    let tile = &mut packed.tiles[panel + at / TILE][column / TILE];
-                    let bytes = &mut tile[at % TILE].0[column % TILE];
-                    bytes[..unit.as_flattened().len()].copy_from_slice(unit.as_flattened());
+                for (part, numbers) in rows.iter().enumerate() {
+                    for (at, unit) in numbers.chunks(units).enumerate() {
+                        let step = at / TILE * parts + part;
+                        let tile = &mut packed.tiles[panel + step][column / TILE];
+                        let bytes = &mut tile[at % TILE].0[column % TILE];
+                        bytes[..unit.as_flattened().len()].copy_from_slice(unit.as_flattened());
+                    }
                 }
             }
             packed.scales.push(scales);
@@ -58,8 +74,8 @@ impl TiledWeights {
 
     /// The weights of a panel.
     fn panel(&self, panel: usize) -> &[[Tile; 2]] {
-        let steps = self.tiles.len() / self.scales.len();
-        &self.tiles[panel * steps..][..steps]
+        let tiles = self.tiles.len() / self.scales.len();
+        &self.tiles[panel * tiles..][..tiles]
     }
 }
 
@@ -81,7 +97,8 @@ trait TiledProduct<S: Tiles, T>:
         multiplier: &S::Multiplier,
         groups: &[Self::Group],
         width: usize,
-        panel: &[[Tile; 2]],
+        weights: &TiledWeights,
+        panel: usize,
         sums: &mut TileSums<T>,
     );
 
@@ -109,11 +126,11 @@ fn multiply_panel<S: Tiles, T, P: TiledProduct<S, T>, E: Epilogue<S>>(
     memory: &mut [TileSums<T>; 2],
 ) {
     let Factors { activations, rows, linear, panel } = factors;
-    let (weights, scales) = (linear.weights.panel(panel), &linear.weights.scales[panel]);
+    let weights = &linear.weights;
     let mut columns = [(simd.splat(0.0), simd.splat(0.0)); COLUMNS / MIN_LANES];
     let biases = linear.bias.as_flattened()[panel * COLUMNS / S::LANES..].iter();
     for ((scale, bias), (scales, biases)) in
-        columns.iter_mut().zip(scales.chunks_exact(S::LANES).zip(biases))
+        columns.iter_mut().zip(weights.scales[panel].chunks_exact(S::LANES).zip(biases))
     {
         (*scale, *bias) = (simd.load(scales), *biases);
     }
@@ -128,7 +145,7 @@ fn multiply_panel<S: Tiles, T, P: TiledProduct<S, T>, E: Epilogue<S>>(
         if let Some(first) = block {
             let groups = &activations.groups[first * activations.width..];
             let groups = &groups[..count(first).next_multiple_of(TILE) * activations.width];
-            P::multiply(multiplier, groups, activations.width, weights, sums);
+            P::multiply(multiplier, groups, activations.width, weights, panel, sums);
         }
         if let Some(first) = before {
             let scales = &activations.scales[first..first + count(first)];
@@ -191,61 +208,91 @@ macro_rules! by_tiles {
     };
 }
 
-impl<S: Tiles> Product<S> for TiledBf16 {
+impl<S: Tiles, const PARTS: usize> Product<S> for TiledFloats<PARTS> {
     const GROUP: usize = 2 * TILE;
-    const EIGHT_BITS: bool = true;
+    const EIGHT_BITS: bool = PARTS == 1;
     const STRIP_COLUMNS: usize = COLUMNS;
 
     by_tiles!(S);
 
-    type Group = TileRow;
+    type Group = Parts<PARTS>;
     type RowScale = ();
     type Memory = [TileSums<f32>; 2];
 
     fn pack(_: S, weights: &Matrix) -> TiledWeights {
-        TiledWeights::new(weights, |output| {
-            let (numbers, scale) = match weights.values {
+        let parts = match weights.values {
+            MatrixValues::Int8 { .. } => 1,
+            MatrixValues::F32(_) => PARTS,
+        };
+        TiledWeights::new(weights, parts, |output| {
+            let (mut numbers, scale) = match weights.values {
                 MatrixValues::Int8 { .. } => {
                     let (row, scale) = weights.quantized(output);
                     (row.into_iter().map(f32::from).collect(), scale)
                 }
                 MatrixValues::F32(_) => (weights.row(output), 1.0),
             };
-            let bytes = |number| bf16::from_f32(number).to_bits().to_le_bytes();
-            (numbers.into_iter().map(bytes).collect(), scale)
+            let mut part = || {
+                let part = numbers.iter_mut().map(|number| {
+                    let nearest = bf16::from_f32(*number);
+                    *number -= nearest.to_f32();
+                    nearest.to_bits().to_le_bytes()
+                });
+                part.collect()
+            };
+            ((0..parts).map(|_| part()).collect(), scale)
         })
     }
 
     #[inline(always)]
-    fn prepare(simd: S, row: &[f32], out: &mut [TileRow], step: usize, _: &mut [()]) {
+    fn prepare(simd: S, row: &[f32], out: &mut [Parts<PARTS>], step: usize, _: &mut [()]) {
         for (numbers, out) in row.chunks(2 * TILE).zip(out.chunks_mut(step)) {
-            out[0] = match numbers.as_array() {
-                Some(numbers) => simd.round_to_bf16(numbers),
-                None => {
-                    let mut padded = [0.0; 2 * TILE];
-                    padded[..numbers.len()].copy_from_slice(numbers);
-                    simd.round_to_bf16(&padded)
+            let mut rest = [0.0; 2 * TILE];
+            match numbers.as_array() {
+                Some(numbers) => rest = *numbers,
+                None => rest[..numbers.len()].copy_from_slice(numbers),
+            }
+            for part in 0..PARTS {
+                let nearest = simd.round_to_bf16(&rest);
+                out[0].0[part] = nearest;
+                if part + 1 < PARTS {
+                    let bits = nearest.0.as_flattened().as_chunks().0;
+                    for (number, bits) in rest.iter_mut().zip(bits) {
+                        *number -= f32::from_bits(u32::from(u16::from_le_bytes(*bits)) << 16);
+                    }
                 }
-            };
+            }
         }
     }
 }
 
-impl<S: Tiles> TiledProduct<S, f32> for TiledBf16 {
+impl<S: Tiles, const PARTS: usize> TiledProduct<S, f32> for TiledFloats<PARTS> {
     const TILES: usize = 2;
 
     #[inline(always)]
     fn multiply(
         multiplier: &S::Multiplier,
-        groups: &[TileRow],
+        groups: &[Parts<PARTS>],
         width: usize,
-        panel: &[[Tile; 2]],
+        linear: &TiledWeights,
+        panel: usize,
         sums: &mut TileSums<f32>,
     ) {
         let tiles = groups.as_chunks().0;
-        match tiles.split_at(width) {
-            (only, []) => multiplier.multiply_bf16([only], panel, sums),
-            (first, second) => multiplier.multiply_bf16([first, second], panel, sums),
+        let panel = linear.panel(panel);
+        match (tiles.split_at(width), linear.parts) {
+            ((only, []), 1) => {
+                multiplier.multiply_bf16([only], panel.as_chunks::<1>().0, sums);
+            }
+            ((only, []), _) => {
+                multiplier.multiply_bf16([only], panel.as_chunks::<PARTS>().0, sums);
+            }
+            ((first, second), 1) => {
+                multiplier.multiply_bf16([first, second], panel.as_chunks::<1>().0, sums);
+            }
+            ((first, second), _) => {
+                multiplier.multiply_bf16([first, second], panel.as_chunks::<PARTS>().0, sums);
+            }
         }
     }
 
@@ -275,9 +322,9 @@ impl<S: Tiles> Product<S> for TiledW8A16 {
     type Memory = [TileSums<i32>; 2];
 
     fn pack(_: S, weights: &Matrix) -> TiledWeights {
-        TiledWeights::new(weights, |output| {
+        TiledWeights::new(weights, 1, |output| {
             let (row, scale) = weights.quantized(output);
-            (row.into_iter().map(|weight| [weight.cast_unsigned()]).collect(), scale)
+            (vec![row.into_iter().map(|weight| [weight.cast_unsigned()]).collect()], scale)
         })
     }
 
@@ -308,10 +355,11 @@ impl<S: Tiles> TiledProduct<S, i32> for TiledW8A16 {
         multiplier: &S::Multiplier,
         groups: &[Halves],
         _: usize,
-        panel: &[[Tile; 2]],
+        weights: &TiledWeights,
+        panel: usize,
         sums: &mut TileSums<i32>,
     ) {
-        multiplier.multiply_bytes(groups.as_chunks().0, panel, sums);
+        multiplier.multiply_bytes(groups.as_chunks().0, weights.panel(panel), sums);
     }
 
     #[inline(always)]

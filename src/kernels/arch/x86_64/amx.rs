@@ -14,7 +14,7 @@ use std::{
 use super::Amx;
 use crate::kernels::{
     simd::Simd,
-    tiles::{COLUMNS, TILE, Tile, TileMultiplier, TileRow, TileSums, Tiles},
+    tiles::{COLUMNS, Parts, TILE, Tile, TileMultiplier, TileRow, TileSums, Tiles},
 };
 
 /// Whether the CPU has tiles, with products of bytes and of bf16 numbers, and the system lets this process use them.
@@ -98,12 +98,13 @@ impl Drop for TileRegisters {
     }
 }
 
-/// Sums, over `$steps`, of the products of two tiles at `$first` and `$second`, whose rows are `$row` bytes apart and which
-/// come again `$step` bytes on, and two at `$weights`. The last four instructions multiply.
+/// Sums, over `$steps`, of products of two tiles at `$first` and `$second`, whose rows are `$row` bytes apart and which
+/// come again `$step` bytes on, and two at `$weights`: `$upper` and `$lower` multiply. In every step there are two tiles of
+/// weights for each of `$part`, which is how far they are from the first, and two of activations for each of `$at`.
 macro_rules! multiply {
     (
         $first:expr, $second:expr, $row:expr, $step:expr, $weights:expr, $steps:expr, $sums:expr,
-        $upper:literal, $lower:literal
+        $upper:literal, $lower:literal, [$($part:literal: [$($at:literal)*])*]
     ) => {
         asm!(
             "tilezero tmm0",
@@ -113,17 +114,21 @@ macro_rules! multiply {
             "test {steps}, {steps}",
             "jz 3f",
             "2:",
-            "tileloadd tmm4, [{first} + {row}]",
-            "tileloadd tmm6, [{weights} + {line}]",
-            "tileloadd tmm7, [{weights} + {line} + 1024]",
-            "tileloadd tmm5, [{second} + {row}]",
-            concat!($upper, " tmm0, tmm4, tmm6"),
-            concat!($upper, " tmm1, tmm4, tmm7"),
-            concat!($lower, " tmm2, tmm5, tmm6"),
-            concat!($lower, " tmm3, tmm5, tmm7"),
+            $(
+                concat!("tileloadd tmm6, [{weights} + {line} + ", $part, "]"),
+                concat!("tileloadd tmm7, [{weights} + {line} + 1024 + ", $part, "]"),
+                $(
+                    concat!("tileloadd tmm4, [{first} + {row} + ", $at, "]"),
+                    concat!("tileloadd tmm5, [{second} + {row} + ", $at, "]"),
+                    concat!($upper, " tmm0, tmm4, tmm6"),
+                    concat!($upper, " tmm1, tmm4, tmm7"),
+                    concat!($lower, " tmm2, tmm5, tmm6"),
+                    concat!($lower, " tmm3, tmm5, tmm7"),
+                )*
+            )*
             "add {first}, {step}",
             "add {second}, {step}",
-            "add {weights}, 2048",
+            "add {weights}, {weights_step}",
             "dec {steps}",
             "jnz 2b",
             "3:",
@@ -136,6 +141,7 @@ macro_rules! multiply {
             weights = inout(reg) $weights => _,
             steps = inout(reg) $steps => _,
             step = const $step,
+            weights_step = const 2048 * [$($part),*].len(),
             row = in(reg) $row,
             line = in(reg) 64_usize,
             out = in(reg) 128_usize,
@@ -170,30 +176,34 @@ macro_rules! repeat {
 }
 
 impl TileMultiplier for TileRegisters {
-    fn multiply_bf16<const ROWS: usize>(
+    fn multiply_bf16<const ROWS: usize, const PARTS: usize, const WEIGHT_PARTS: usize>(
         &self,
-        activations: [&[Tile]; ROWS],
-        weights: &[[Tile; 2]],
+        activations: [&[[Parts<PARTS>; TILE]]; ROWS],
+        weights: &[[[Tile; 2]; WEIGHT_PARTS]],
         sums: &mut TileSums<f32>,
     ) {
         let steps = weights.len();
         let [first, second] = [activations[0], activations[ROWS - 1]];
         assert!(first.len() >= steps && second.len() >= steps, "tiles of activations");
-        // SAFETY: the registers are set up while `self` lives. All that is read lies in `steps` tiles, of 16 rows of 64
-        // bytes, of `first` and `second` each, and in twice as many of `weights`; what is written is `sums`, two times 16
-        // rows of 128 bytes.
-        unsafe {
-            multiply!(
-                first.as_ptr(),
-                second.as_ptr(),
-                64_usize,
-                1024,
-                weights.as_ptr(),
-                steps,
-                sums,
-                "tdpbf16ps",
-                "tdpbf16ps"
-            );
+        let (first, second, weights) = (first.as_ptr(), second.as_ptr(), weights.as_ptr());
+        macro_rules! multiply_parts {
+            ($parts:literal, $list:tt) => {
+                // SAFETY: the registers are set up while `self` lives. All that is read lies in `steps` times `PARTS` tiles, of 16
+                // rows of 64 bytes, of `first` and `second` each, and in `steps` times `WEIGHT_PARTS` times two of `weights`; what is
+                // written is `sums`, two times 16 rows of 128 bytes.
+                unsafe {
+                    multiply!(
+                        first, second, $parts * 64_usize, $parts * 1024, weights, steps, sums,
+                        "tdpbf16ps", "tdpbf16ps", $list
+                    );
+                }
+            };
+        }
+        match (PARTS, WEIGHT_PARTS) {
+            (1, 1) => multiply_parts!(1, [0: [0]]),
+            (3, 1) => multiply_parts!(3, [0: [0 64 128]]),
+            (3, 3) => multiply_parts!(3, [0: [0 64 128] 2048: [0 64] 4096: [0]]),
+            parts => unreachable!("numbers of {parts:?} bf16 numbers"),
         }
     }
 
@@ -220,7 +230,8 @@ impl TileMultiplier for TileRegisters {
                 steps,
                 sums,
                 "tdpbusd",
-                "tdpbssd"
+                "tdpbssd",
+                [0: [0]]
             );
         }
     }

@@ -65,7 +65,8 @@ fn with_tiles(simd: impl Tiles, limits: MultiplicationLimits) -> MultiplicationL
     // An activation in 16 bits is two bytes, and two products.
     let w8a16 = best(&|| rate(2 * TILE, &|| tiles.repeat_bytes(TIMES)));
     let bf16 = best(&|| rate(2 * TILE, &|| tiles.repeat_bf16(TIMES)));
-    MultiplicationLimits { w8a16, bf16: Some(bf16), ..limits }
+    // An activation in single precision is three bf16 numbers; a weight in int8 is one.
+    MultiplicationLimits { w8a16, bf16: Some(bf16), f32: bf16 / 3.0, ..limits }
 }
 
 /// The best of several rounds.
@@ -100,7 +101,7 @@ fn rate<S: Simd, P: Product<S>>(rows: usize, duration: Duration) -> f64 {
 /// A loop over a register tile of `$rows` rows, of which `$next` is a step. The activations are sums of the round
 /// before: no compiler knows them.
 macro_rules! multiply_loop {
-    ($name:ident, $product:ty, $rows:expr, $simd:ident, $weights:expr, ($sum:ident, $w:ident) => $next:expr) => {
+    ($name:ident, $product:ty, $rows:expr, $simd:ident, $zero:expr, $weights:expr, ($sum:ident, $w:ident) => $next:expr) => {
         struct $name;
 
         impl<S: Simd> Operation<S> for $name {
@@ -113,7 +114,7 @@ macro_rules! multiply_loop {
                 }
                 with_rows!(rows::<S>(), rows::<S>(), ROWS => {
                     let $w: <$product as VectorProduct<S>>::Vector = $weights;
-                    let mut sums = [[<$product>::zero($simd); PANEL_VECTORS]; ROWS];
+                    let mut sums = [[$zero; PANEL_VECTORS]; ROWS];
                     let start = Instant::now();
                     for _ in 0..ROUNDS {
                         for row in 0..ROWS {
@@ -133,29 +134,31 @@ macro_rules! multiply_loop {
 }
 
 multiply_loop!(
-    W8A8Loop, W8A8, S::BYTE_TILE_ROWS, simd,
+    W8A8Loop, W8A8, S::BYTE_TILE_ROWS, simd, simd.zeros(),
     // Different ones, or products would be computed once for all.
     black_box([[1, 2, 3, 4], [5, 6, 7, 8]])
         .map(|quad| simd.splat_quad(quad)),
     (sum, weights) => if S::WIDE_PARTIAL_SUMS {
         simd.add_quads(simd.add_quads(sum, sum, weights[0]), sum, weights[1])
     } else {
-        W8A8::multiply_add(simd, sum, ([sum; _], simd.splat_pair([1; 2])), weights)
+        // What `gather` is there.
+        let partial = simd.add_quads(simd.multiply_quads(sum, weights[0]), sum, weights[1]);
+        simd.dot(sum, partial, simd.splat_pair([1; 2]))
     }
 );
 // A row less than a full tile, lest a compiler keep a sum in memory.
 multiply_loop!(
-    W8A16Loop, W8A16, S::TILE_ROWS - 1, simd,
+    W8A16Loop, W8A16, S::TILE_ROWS - 1, simd, simd.zeros(),
     simd.splat_pair(black_box([3, 4])),
     (sum, weights) => W8A16::multiply_add(simd, sum, sum, weights)
 );
 multiply_loop!(
-    Bf16Loop, Bf16, S::TILE_ROWS - 1, simd,
+    Bf16Loop, Bf16, S::TILE_ROWS - 1, simd, simd.splat(0.0),
     simd.splat_pair(black_box([0x3e80; 2])),
     (sum, weights) => Bf16::multiply_add(simd, sum, weights, weights)
 );
 multiply_loop!(
-    SingleLoop, Single, S::TILE_ROWS - 1, simd,
+    SingleLoop, Single, S::TILE_ROWS - 1, simd, simd.splat(0.0),
     simd.splat(black_box(0.25)),
     (sum, weights) => Single::multiply_add(simd, sum, sum, weights)
 );

@@ -22,6 +22,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     type F32: Copy + Send + Sync;
     /// `LANES` integers, or pairs of 16-bit integers, or quads of bytes.
     type I32: Copy + Send + Sync;
+    /// `LANES` sums of products of bytes and multipliers: integers, or, where it takes fewer instructions, numbers in single
+    /// precision.
+    type Gathered: Copy;
 
     /// Runs `operation` compiled for this set.
     fn run<O: Operation<Self>>(self, operation: O) -> O::Output;
@@ -95,9 +98,15 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Adds such products to partial sums. Where these have 16 bits, it is exact while the signed bytes of one sign in
     /// the first two places of the quads, and those in the last two, are at most 128 in sum.
     fn add_quads(self, partial: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
-    /// Adds partial sums, times an integer that is not below zero, to sums. In every lane of `multiplier` are two of
-    /// it, in 16 bits.
-    fn gather(self, sums: Self::I32, partial: Self::I32, multiplier: Self::I32) -> Self::I32;
+    /// An integer that is not below zero, as `gather` takes it.
+    fn kept_multiplier(self, value: i16) -> [u8; 4];
+    /// What `gather` begins with.
+    fn nothing_gathered(self) -> Self::Gathered;
+    /// Adds partial sums, times a multiplier, to sums.
+    fn gather(self, sums: Self::Gathered, partial: Self::I32, multiplier: [u8; 4])
+    -> Self::Gathered;
+    /// Such sums plus integers, in single precision.
+    fn gathered(self, sums: Self::Gathered, rest: Self::I32) -> Self::F32;
 }
 
 /// A kernel with its arguments, ready to be compiled for an instruction set.

@@ -21,6 +21,7 @@ impl Simd for Portable {
 
     type F32 = [f32; LANES];
     type I32 = [i32; LANES];
+    type Gathered = [i32; LANES];
 
     fn run<O: Operation<Self>>(self, operation: O) -> O::Output {
         operation.run(self)
@@ -178,8 +179,24 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn gather(self, sums: Self::I32, partial: Self::I32, multiplier: Self::I32) -> Self::I32 {
-        lanes(sums, lanes(partial, multiplier, |a, b| a.wrapping_mul(low(b))), i32::wrapping_add)
+    fn kept_multiplier(self, value: i16) -> [u8; 4] {
+        i32::from(value).to_ne_bytes()
+    }
+
+    #[inline(always)]
+    fn nothing_gathered(self) -> Self::I32 {
+        self.zeros()
+    }
+
+    #[inline(always)]
+    fn gather(self, sums: Self::I32, partial: Self::I32, multiplier: [u8; 4]) -> Self::I32 {
+        let multiplier = i32::from_ne_bytes(multiplier);
+        lanes(sums, partial, |sum, partial| sum.wrapping_add(partial.wrapping_mul(multiplier)))
+    }
+
+    #[inline(always)]
+    fn gathered(self, sums: Self::I32, rest: Self::I32) -> Self::F32 {
+        self.float(lanes(sums, rest, i32::wrapping_add))
     }
 }
 

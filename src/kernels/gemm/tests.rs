@@ -293,7 +293,7 @@ impl ForSimd for ExactBytes {
             }
         }
         let (out, prepared) = multiply::<S, W8A8>(simd, case, &matrix, &activations, Store);
-        let rows = w8a8::restored(&prepared, case.inputs);
+        let rows = w8a8::restored(simd, &prepared, case.inputs);
         assert_eq!(rows.len(), case.rows);
         for (row, numbers) in rows.iter().enumerate() {
             let activations = &activations[row * case.inputs..][..case.inputs];

@@ -92,8 +92,8 @@ pub(crate) struct ByteColumns<S: Simd> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct ByteGroup {
     pub(super) quads: [[u8; 4]; QUADS],
-    /// Of its sub-block, twice.
-    pub(super) multiplier: [i16; 2],
+    /// Of its sub-block, as the instruction set takes it.
+    pub(super) multiplier: [u8; 4],
 }
 
 /// A block of activations.
@@ -171,9 +171,9 @@ impl<S: Simd> Product<S> for W8A8 {
 }
 
 impl<S: Simd> VectorProduct<S> for W8A8 {
-    type Activation = ([S::I32; QUADS], S::I32);
+    type Activation = ([S::I32; QUADS], [u8; 4]);
     type Vector = [S::I32; QUADS];
-    type Sum = S::I32;
+    type Sum = S::Gathered;
     type ColumnScale = ByteColumns<S>;
 
     #[inline(always)]
@@ -189,8 +189,8 @@ impl<S: Simd> VectorProduct<S> for W8A8 {
     }
 
     #[inline(always)]
-    fn zero(simd: S) -> S::I32 {
-        simd.zeros()
+    fn zero(simd: S) -> S::Gathered {
+        simd.nothing_gathered()
     }
 
     #[inline(always)]
@@ -199,16 +199,16 @@ impl<S: Simd> VectorProduct<S> for W8A8 {
         for (splat, quad) in quads.iter_mut().zip(&group.quads) {
             *splat = simd.splat_quad(*quad);
         }
-        (quads, simd.splat_pair(group.multiplier))
+        (quads, group.multiplier)
     }
 
     #[inline(always)]
     fn multiply_add(
         simd: S,
-        sum: S::I32,
+        sum: S::Gathered,
         (activations, multiplier): Self::Activation,
         weights: Self::Vector,
-    ) -> S::I32 {
+    ) -> S::Gathered {
         let mut partial = simd.multiply_quads(activations[0], weights[0]);
         for quad in 1..QUADS {
             partial = simd.add_quads(partial, activations[quad], weights[quad]);
@@ -223,9 +223,9 @@ impl<S: Simd> VectorProduct<S> for W8A8 {
         rows: &[ByteGroup],
         _: usize,
         panel: &[Panel<Self::Vector>],
-    ) -> [Panel<S::I32>; ROWS] {
+    ) -> [Panel<S::Gathered>; ROWS] {
         // Plain loops: what closures and iterators hide may miss the instruction set.
-        let mut sums = [[simd.zeros(); PANEL_VECTORS]; ROWS];
+        let mut sums = [[simd.nothing_gathered(); PANEL_VECTORS]; ROWS];
         let rows = rows.as_chunks::<ROWS>().0;
         if !S::WIDE_PARTIAL_SUMS {
             for (rows, weights) in rows.iter().zip(panel) {
@@ -257,7 +257,7 @@ impl<S: Simd> VectorProduct<S> for W8A8 {
                 }
             }
             for row in 0..ROWS {
-                let multiplier = simd.splat_pair(rows[0][row].multiplier);
+                let multiplier = rows[0][row].multiplier;
                 for vector in 0..PANEL_VECTORS {
                     let sum = &mut sums[row][vector];
                     *sum = simd.gather(*sum, partial[row][vector], multiplier);
@@ -270,16 +270,17 @@ impl<S: Simd> VectorProduct<S> for W8A8 {
     #[inline(always)]
     fn finish(
         simd: S,
-        mut sum: S::I32,
+        sum: S::Gathered,
         row: &ByteScale,
         column: &ByteColumns<S>,
         total: S::F32,
     ) -> S::F32 {
+        let mut offsets = simd.zeros();
         for pair in 0..OFFSETS / 2 {
-            sum = simd.dot(sum, simd.splat_pair(row.offsets[pair]), column.sums[pair]);
+            offsets = simd.dot(offsets, simd.splat_pair(row.offsets[pair]), column.sums[pair]);
         }
         let scale = simd.mul(simd.splat(row.scale), column.scale);
-        simd.mul_add(simd.float(sum), scale, total)
+        simd.mul_add(simd.gathered(sum, offsets), scale, total)
     }
 }
 
@@ -391,7 +392,7 @@ fn prepare_block<S: Simd>(
             let bytes = simd.mul_add(simd.load(&numbers[at..]), inverse, offset);
             simd.narrow_to_bytes(simd.round(bytes), &mut quads.as_flattened_mut()[at / 4..]);
         }
-        let multiplier = [scales.multipliers.as_flattened()[index]; 2];
+        let multiplier = simd.kept_multiplier(scales.multipliers.as_flattened()[index]);
         for (group, quads) in out.iter_mut().step_by(step).zip(quads) {
             *group = ByteGroup { quads, multiplier };
         }
@@ -487,6 +488,7 @@ fn whole<'a>(numbers: &'a [f32], padded: &'a mut [f32; SUB_BLOCK_SIZE]) -> &'a [
 /// Activations `[rows, inputs]` as the bytes tell them, and the step between two in the same place.
 #[cfg(test)]
 pub(super) fn restored<S: Simd>(
+    simd: S,
     activations: &super::Activations<S, W8A8>,
     inputs: usize,
 ) -> Vec<Vec<(f64, f64)>> {
@@ -500,7 +502,8 @@ pub(super) fn restored<S: Simd>(
         let group = at / GROUP;
         let ByteScale { scale, offsets } = &scales[group / BLOCK];
         let offset = offsets.as_flattened()[group % BLOCK / OFFSET_GROUPS];
-        let multiplier = groups[group].multiplier[0];
+        let as_taken = groups[group].multiplier;
+        let multiplier = (0..=127).find(|&value| simd.kept_multiplier(value) == as_taken).unwrap();
         let product = i32::from(byte) * i32::from(multiplier) + i32::from(offset);
         let scale = f64::from(*scale);
         (f64::from(product) * scale, f64::from(multiplier) * scale)

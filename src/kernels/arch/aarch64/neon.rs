@@ -34,6 +34,7 @@ impl Simd for Neon {
 
     type F32 = float32x4_t;
     type I32 = int32x4_t;
+    type Gathered = int32x4_t;
 
     fn run<O: Operation<Self>>(self, operation: O) -> O::Output {
         operation.run(self)
@@ -93,8 +94,18 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn gather(self, sums: int32x4_t, partial: int32x4_t, multiplier: int32x4_t) -> int32x4_t {
-        self.dot(sums, partial, multiplier)
+    fn kept_multiplier(self, value: i16) -> [u8; 4] {
+        (i32::from(value) * 0x1_0001).to_ne_bytes()
+    }
+
+    #[inline(always)]
+    fn nothing_gathered(self) -> int32x4_t {
+        self.zeros()
+    }
+
+    #[inline(always)]
+    fn gather(self, sums: int32x4_t, partial: int32x4_t, multiplier: [u8; 4]) -> int32x4_t {
+        self.dot(sums, partial, self.splat_quad(multiplier))
     }
 
     intrinsics! {
@@ -130,6 +141,9 @@ impl Simd for Neon {
             let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
             vaddq_s32(sums, vpaddq_s32(low, vmull_high_s16(a, b)))
         }}
+        fn gathered(self, sums: int32x4_t, rest: int32x4_t) -> float32x4_t {
+            vcvtq_f32_s32(vaddq_s32(sums, rest))
+        }
         fn splat_quad(self, quad: [u8; 4]) -> int32x4_t {
             vdupq_n_s32(i32::from_ne_bytes(quad))
         }

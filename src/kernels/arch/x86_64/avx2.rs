@@ -33,7 +33,10 @@ macro_rules! set {
         dot($sums:ident, $a:ident, $b:ident) = $dot:expr,
         multiply_quads = $multiply_quads:expr,
         add_quads($partial:ident) = $add_quads:expr,
-        gather($gathered:ident, $multiplier:ident) = $gather:expr,
+        gathered: $gathered:ty = $none:expr,
+        kept_multiplier($value:ident) = $bits:expr,
+        gather($total:ident, $multiplier:ident) = $gather:expr,
+        gathered($rest:ident) = $number:expr,
         $byte_rows:literal, $wide:literal
     ) => {
         $(#[$doc])*
@@ -62,6 +65,7 @@ macro_rules! set {
 
             type F32 = __m256;
             type I32 = __m256i;
+            type Gathered = $gathered;
 
             fn run<O: Operation<Self>>(self, operation: O) -> O::Output {
                 // SAFETY: `self` proves that the CPU has the features.
@@ -125,6 +129,11 @@ macro_rules! set {
                 unsafe { _mm256_loadu_si256(quads.as_ptr().cast()) }
             }
 
+            #[inline(always)]
+            fn kept_multiplier(self, $value: i16) -> [u8; 4] {
+                $bits
+            }
+
             intrinsics! {
                 fn splat(self, value: f32) -> __m256 { _mm256_set1_ps(value) }
                 fn add(self, a: __m256, b: __m256) -> __m256 { _mm256_add_ps(a, b) }
@@ -172,9 +181,9 @@ macro_rules! set {
                 fn add_quads(self, $partial: __m256i, $a: __m256i, $b: __m256i) -> __m256i {
                     $add_quads
                 }
-                fn gather(self, $gathered: __m256i, $partial: __m256i, $multiplier: __m256i) -> __m256i {
-                    $gather
-                }
+                fn nothing_gathered(self) -> $gathered { $none }
+                fn gather(self, $total: $gathered, $partial: __m256i, $multiplier: [u8; 4]) -> $gathered { $gather }
+                fn gathered(self, $total: $gathered, $rest: __m256i) -> __m256 { $number }
             }
         }
     };
@@ -187,7 +196,13 @@ set!(
     // In 16 bits: 255 * 128 is within.
     multiply_quads = _mm256_maddubs_epi16(a, b),
     add_quads(partial) = _mm256_add_epi16(partial, _mm256_maddubs_epi16(a, b)),
-    gather(sums, multiplier) = _mm256_add_epi32(sums, _mm256_madd_epi16(partial, multiplier)), 4, false
+    gathered: __m256i = _mm256_setzero_si256(),
+    kept_multiplier(value) = (i32::from(value) * 0x1_0001).to_ne_bytes(),
+    gather(sums, multiplier) = {
+        let multiplier = _mm256_set1_epi32(i32::from_ne_bytes(multiplier));
+        _mm256_add_epi32(sums, _mm256_madd_epi16(partial, multiplier))
+    },
+    gathered(rest) = _mm256_cvtepi32_ps(_mm256_add_epi32(sums, rest)), 4, false
 );
 
 set!(
@@ -196,9 +211,11 @@ set!(
     dot(sums, a, b) = _mm256_dpwssd_avx_epi32(sums, a, b),
     multiply_quads = _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), a, b),
     add_quads(partial) = _mm256_dpbusd_avx_epi32(partial, a, b),
+    gathered: __m256 = _mm256_setzero_ps(),
+    kept_multiplier(value) = f32::from(value).to_ne_bytes(),
     gather(sums, multiplier) = {
-        let multiplier = _mm256_srli_epi32::<16>(multiplier);
-        _mm256_add_epi32(sums, _mm256_mullo_epi32(partial, multiplier))
+        let multiplier = _mm256_set1_ps(f32::from_ne_bytes(multiplier));
+        _mm256_fmadd_ps(_mm256_cvtepi32_ps(partial), multiplier, sums)
     },
-    3, true
+    gathered(rest) = _mm256_add_ps(sums, _mm256_cvtepi32_ps(rest)), 3, true
 );

@@ -44,6 +44,7 @@ macro_rules! set {
 
             type F32 = __m512;
             type I32 = __m512i;
+            type Gathered = __m512;
 
             fn run<O: Operation<Self>>(self, operation: O) -> O::Output {
                 // SAFETY: `self` proves that the CPU has the features.
@@ -99,6 +100,11 @@ macro_rules! set {
                 unsafe { _mm512_loadu_si512(quads.as_ptr().cast()) }
             }
 
+            #[inline(always)]
+            fn kept_multiplier(self, value: i16) -> [u8; 4] {
+                f32::from(value).to_ne_bytes()
+            }
+
             intrinsics! {
                 fn splat(self, value: f32) -> __m512 { _mm512_set1_ps(value) }
                 fn add(self, a: __m512, b: __m512) -> __m512 { _mm512_add_ps(a, b) }
@@ -132,10 +138,14 @@ macro_rules! set {
                 fn add_quads(self, partial: __m512i, a: __m512i, b: __m512i) -> __m512i {
                     _mm512_dpbusd_epi32(partial, a, b)
                 }
-                fn gather(self, sums: __m512i, partial: __m512i, multiplier: __m512i) -> __m512i {{
-                    let multiplier = _mm512_srli_epi32::<16>(multiplier);
-                    _mm512_add_epi32(sums, _mm512_mullo_epi32(partial, multiplier))
+                fn nothing_gathered(self) -> __m512 { _mm512_setzero_ps() }
+                fn gather(self, sums: __m512, partial: __m512i, multiplier: [u8; 4]) -> __m512 {{
+                    let multiplier = _mm512_set1_ps(f32::from_ne_bytes(multiplier));
+                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(partial), multiplier, sums)
                 }}
+                fn gathered(self, sums: __m512, rest: __m512i) -> __m512 {
+                    _mm512_add_ps(sums, _mm512_cvtepi32_ps(rest))
+                }
                 fn low_bf16(self, pairs: __m512i) -> __m512 { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)) }
                 fn high_bf16(self, pairs: __m512i) -> __m512 {
                     _mm512_castsi512_ps(_mm512_andnot_si512(_mm512_set1_epi32(0xffff), pairs))

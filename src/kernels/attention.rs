@@ -7,7 +7,7 @@ use super::{
     activation::exp,
     gemm::{PANEL_VECTORS, Panel, Single, VectorProduct, with_rows},
     lines::Lines,
-    simd::{Operation, Simd, load, store},
+    simd::{FOUR, Operation, Simd, load, store},
 };
 
 /// Memory that attention works in, reused from one sequence to the next.
@@ -76,7 +76,7 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
                         false => &blank[..head_size],
                     };
                     let keys = std::array::from_fn(|offset| key(columns_of_four + offset));
-                    transpose(keys, &mut columns[index * FOUR..], width);
+                    transpose(simd, keys, &mut columns[index * FOUR..], width);
                 }
                 for columns in columns.chunks_exact(width) {
                     key_panels.push([simd.load(columns), simd.load(&columns[S::LANES..])]);
@@ -125,15 +125,19 @@ impl<S: Simd> Operation<S> for Attend<'_, S> {
     }
 }
 
-/// Rows that are transposed at once: compilers make quarter vectors of as many columns.
-const FOUR: usize = 4;
-
 /// Writes the numbers of four rows as columns, `width` numbers apart.
 #[inline(always)]
-fn transpose(rows: [&[f32]; FOUR], out: &mut [f32], width: usize) {
-    let [a, b, c, d] = rows;
-    let numbers = a.iter().zip(b).zip(c.iter().zip(d));
-    for (((a, b), (c, d)), out) in numbers.zip(out.chunks_mut(width)) {
+fn transpose<S: Simd>(simd: S, rows: [&[f32]; FOUR], out: &mut [f32], width: usize) {
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = rows.map(<[f32]>::as_chunks::<FOUR>);
+    let mut out = out.chunks_mut(width);
+    for ((a, b), (c, d)) in a.iter().zip(b).zip(c.iter().zip(d)) {
+        let columns = simd.transpose([a, b, c, d]);
+        for (column, out) in columns.iter().zip(out.by_ref()) {
+            out[..FOUR].copy_from_slice(column);
+        }
+    }
+    let rests = a_rest.iter().zip(b_rest).zip(c_rest.iter().zip(d_rest));
+    for (((a, b), (c, d)), out) in rests.zip(out) {
         out[..FOUR].copy_from_slice(&[*a, *b, *c, *d]);
     }
 }

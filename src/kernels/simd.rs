@@ -35,6 +35,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn store(self, values: Self::F32, out: &mut [f32]);
     /// One number in every lane.
     fn splat(self, value: f32) -> Self::F32;
+    /// The columns of four rows of four.
+    #[inline(always)]
+    fn transpose(self, rows: [&[f32; FOUR]; FOUR]) -> [[f32; FOUR]; FOUR] {
+        std::array::from_fn(|column| rows.map(|row| row[column]))
+    }
     /// `a + b`.
     fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a - b`.
@@ -120,6 +125,9 @@ pub(crate) trait Operation<S: Simd> {
     /// Runs the kernel.
     fn run(self, simd: S) -> Self::Output;
 }
+
+/// Rows that are transposed at once, and numbers of each.
+pub(super) const FOUR: usize = 4;
 
 /// The most lanes that any instruction set has.
 pub(super) const MAX_LANES: usize = 16;

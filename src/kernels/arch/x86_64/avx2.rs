@@ -87,6 +87,11 @@ macro_rules! set {
             }
 
             #[inline(always)]
+            fn transpose(self, rows: [&[f32; 4]; 4]) -> [[f32; 4]; 4] {
+                super::transpose(rows)
+            }
+
+            #[inline(always)]
             fn narrow(self, values: __m256i, out: &mut [[i16; 2]]) {
                 let out = &mut out[..LANES / 2];
                 // SAFETY: `out` has 16 bytes; unaligned stores are allowed; AVX2 is proved.

@@ -66,6 +66,11 @@ macro_rules! set {
             }
 
             #[inline(always)]
+            fn transpose(self, rows: [&[f32; 4]; 4]) -> [[f32; 4]; 4] {
+                super::transpose(rows)
+            }
+
+            #[inline(always)]
             fn narrow(self, values: __m512i, out: &mut [[i16; 2]]) {
                 let out = &mut out[..LANES / 2];
                 // SAFETY: `out` has 32 bytes; unaligned stores are allowed; AVX-512 F is proved.

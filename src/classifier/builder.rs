@@ -107,18 +107,15 @@ impl ClassifierBuilder {
             .collect::<Result<_, _>>()?;
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let threads = self.threads.unwrap_or_else(cores);
-        let (tokenizing, feeding, default_batch) = match (engine_kind, device) {
-            (EngineKind::Packed, _) => {
-                (Workers::together(threads)?, None, packed_batch_tokens(engines[0].precision()))
-            }
-            (EngineKind::Candle, Device::Cpu) => {
-                (Workers::apart(threads)?, None, CANDLE_BATCH_TOKENS)
-            }
+        let (tokenizing, feeding) = match (engine_kind, device) {
+            (EngineKind::Packed, _) => (Workers::together(threads)?, None),
+            (EngineKind::Candle, Device::Cpu) => (Workers::apart(threads)?, None),
             (EngineKind::Candle, _) => {
                 let feeding = NonZeroUsize::MIN.saturating_add(FEEDERS * engines.len() - 1);
-                (Workers::together(threads)?, Some(Workers::apart(feeding)?), GPU_BATCH_TOKENS)
+                (Workers::together(threads)?, Some(Workers::apart(feeding)?))
             }
         };
+        let best_batch = engines[0].batch_tokens();
         Ok(Classifier {
             tokenizer: model.tokenizer,
             window_limits: model.window_limits,
@@ -133,23 +130,10 @@ impl ClassifierBuilder {
             device,
             tokenizing,
             feeding,
-            max_batch_tokens: self.max_batch_tokens.map_or(default_batch, NonZeroUsize::get),
+            max_batch_tokens: self.max_batch_tokens.map_or(best_batch, NonZeroUsize::get),
         })
     }
 }
 
-/// Tokens in a batch of the packed engine: few enough that their activations stay in a core's cache,
-/// more where the weights that are read for each batch are larger.
-const fn packed_batch_tokens(precision: Precision) -> usize {
-    match precision {
-        Precision::Int8 | Precision::W8A16 => 128,
-        Precision::Bf16 => 256,
-        Precision::F16 | Precision::F32 => 512,
-    }
-}
-/// Tokens in a batch of candle on the CPU, where an operation costs the same however small it is.
-const CANDLE_BATCH_TOKENS: usize = 1_024;
-/// Tokens in a batch on a GPU.
-const GPU_BATCH_TOKENS: usize = 16_384;
 /// Threads that feed a GPU: while it computes for one, the other packs and copies.
 pub(super) const FEEDERS: usize = 2;

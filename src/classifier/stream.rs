@@ -174,5 +174,9 @@ mod tests {
         fn precision(&self) -> Precision {
             Precision::F32
         }
+
+        fn batch_tokens(&self) -> usize {
+            1
+        }
     }
 }

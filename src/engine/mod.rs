@@ -32,6 +32,9 @@ pub(crate) trait Engine: Send + Sync {
 
     /// The number format that products are computed in.
     fn precision(&self) -> Precision;
+
+    /// Tokens in a batch that it is fastest with.
+    fn batch_tokens(&self) -> usize;
 }
 
 /// An implementation of the forward pass.

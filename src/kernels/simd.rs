@@ -108,8 +108,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// What `gather` begins with.
     fn nothing_gathered(self) -> Self::Gathered;
     /// Adds partial sums, times a multiplier, to sums.
-    fn gather(self, sums: Self::Gathered, partial: Self::I32, multiplier: [u8; 4])
-    -> Self::Gathered;
+    fn gather(
+        self,
+        sums: Self::Gathered,
+        partial: Self::I32,
+        multiplier: [u8; 4],
+    ) -> Self::Gathered;
     /// Such sums plus integers, in single precision.
     fn gathered(self, sums: Self::Gathered, rest: Self::I32) -> Self::F32;
 }

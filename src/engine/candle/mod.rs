@@ -96,4 +96,12 @@ impl Engine for CandleEngine {
     fn precision(&self) -> Precision {
         self.precision
     }
+
+    fn batch_tokens(&self) -> usize {
+        if self.device.is_cpu() { CPU_BATCH_TOKENS } else { GPU_BATCH_TOKENS }
+    }
 }
+
+/// On a CPU an operation costs the same however small it is.
+const CPU_BATCH_TOKENS: usize = 1_024;
+const GPU_BATCH_TOKENS: usize = 16_384;

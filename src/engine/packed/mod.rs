@@ -57,6 +57,10 @@ impl<S: Simd, P: Product<S>> Engine for PackedEngine<S, P> {
     fn precision(&self) -> Precision {
         self.precision
     }
+
+    fn batch_tokens(&self) -> usize {
+        P::BATCH_TOKENS
+    }
 }
 
 /// Packs a model for this CPU, in the given precision or, where it has no instructions for it, in single precision.

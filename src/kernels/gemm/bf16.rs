@@ -29,6 +29,7 @@ fn rounded(pair: &[f32]) -> [i16; 2] {
 impl<S: Simd> Product<S> for Bf16 {
     const GROUP: usize = 2;
     const TILE_ROWS: usize = S::TILE_ROWS;
+    const BATCH_TOKENS: usize = 256;
 
     by_vectors!(S);
 

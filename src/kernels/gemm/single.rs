@@ -19,6 +19,7 @@ pub(crate) struct SingleWeights<S: Simd> {
 impl<S: Simd> Product<S> for Single {
     const GROUP: usize = 1;
     const TILE_ROWS: usize = S::TILE_ROWS;
+    const BATCH_TOKENS: usize = 512;
 
     by_vectors!(S);
 

@@ -211,6 +211,7 @@ macro_rules! by_tiles {
 impl<S: Tiles, const PARTS: usize> Product<S> for TiledFloats<PARTS> {
     const GROUP: usize = 2 * TILE;
     const EIGHT_BITS: bool = PARTS == 1;
+    const BATCH_TOKENS: usize = if PARTS == 1 { 256 } else { 128 };
     const STRIP_COLUMNS: usize = COLUMNS;
 
     by_tiles!(S);

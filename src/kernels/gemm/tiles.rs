@@ -315,6 +315,7 @@ type Halves = [TileRow; 2];
 
 impl<S: Tiles> Product<S> for TiledW8A16 {
     const GROUP: usize = 4 * TILE;
+    const BATCH_TOKENS: usize = 256;
 
     by_tiles!(S);
 

@@ -1,8 +1,8 @@
-//! Weights in int8, with a scale for each output; activations in bytes; sums in integers, exact.
+//! Weights in int8, with a scale for each output; activations in bytes; sums of their products in integers, exact.
 //!
 //! A few activations are far larger than the rest, and make coarse what shares their scale, so few should. But to finish a
 //! sum for every few activations would take long. Hence the scales of a block's sub-blocks are integers, the multipliers,
-//! times one scale, and sums of the whole block stay integers. An activation `x` in a sub-block is
+//! times one scale, and sums of the whole block can stay integers. An activation `x` in a sub-block is
 //!
 //! `x = scale (multiplier byte + offset)`
 //!
@@ -10,8 +10,9 @@
 //!
 //! `scale (sum of multiplier (sum of byte w) + sum of offset (sum of w))`
 //!
-//! where AVX2 multiplies by `multiplier` in the instruction that widens partial sums anyway. (llama.cpp's "k-quants"
-//! divide blocks of weights alike.)
+//! where AVX2 multiplies by `multiplier` in the instruction that widens partial sums anyway. Where VNNI has summed a sub-block in
+//! 32 bits, that sum is made a number, and multiplied and added in single precision, as is then the block's. (llama.cpp's
+//! "k-quants" divide blocks of weights alike.)
 //!
 //! AVX2 multiplies bytes in 16 bits, which saturate, so weights have to be small: of four that are summed in
 //! 16 bits, those of one sign are at most 128 together. Larger ones are rounded to about seven bits when
@@ -53,8 +54,8 @@ const OFFSET_GROUPS: usize = 8;
 /// Offsets in a block.
 const OFFSETS: usize = 6;
 
-/// Groups in a sub-block, which share a multiplier: 16 activations. (32 are a seventh faster where multiplying takes
-/// instructions of its own, and move scores by up to 0.034.)
+/// Groups in a sub-block, which share a multiplier: 16 activations. (32 are 7% faster with VNNI, and move
+/// scores by up to 0.034.)
 const SUB_BLOCK: usize = 2;
 
 /// Activations in a sub-block.

@@ -55,8 +55,8 @@ pub(crate) trait Product<S: Simd>: Copy + Send + Sync + 'static {
     /// Results of a row that [`MultiplyPrepare`] computes before it prepares them, in whole blocks.
     const STRIP_COLUMNS: usize = Self::GROUP.saturating_mul(Self::BLOCK);
 
-    /// Rows, of a token each, in a batch: few enough that their activations stay in a core's cache, more where the weights that are read
-    /// for each batch are larger.
+    /// Rows, of a token each, in a batch: few enough that their activations stay in a core's cache, more where the
+    /// weights that are read for each batch are larger.
     const BATCH_TOKENS: usize = 128;
 
     /// Neighbouring activations of a row that are multiplied at once.
